@@ -1,0 +1,308 @@
+"""The YAML that users write, read into frozen settings. All faults of a file are reported at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, create_model, field_validator
+
+from notify_core.errors import ConfigError, nearest
+from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
+from notify_core.settings import AccountSettings, Duration, Strict
+from notify_core.templates import Templates
+from notify_core.yaml import Document, Place, read
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _listed(value: object) -> object:
+    return {"paths": value} if isinstance(value, list | tuple) else value
+
+
+class RouteSettings(Strict):
+    """A named, ordered list of paths, and how it is walked."""
+
+    paths: tuple[str, ...] = Field(min_length=1)
+    """The paths, written account.dialect, in the order in which they are tried."""
+    strategy: Literal["ordered", "weighted"] = "ordered"
+    """ordered: always from the first. weighted: the first is drawn by weight, the others follow as failover."""
+    weights: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """One weight for each path, for strategy: weighted."""
+    deadline: Duration | None = None
+    """How long the whole walk may take, failover included."""
+    in_doubt: Literal["hold", "failover"] = "hold"
+    """hold: a message in doubt is not sent again. failover: it is, and may arrive (and be billed) twice."""
+
+
+class FileSettings(Strict):
+    """A configuration file."""
+
+    default_region: str = ""
+    """How to read a number without + and country code (ISO 3166, such as CN). Without it such numbers are refused."""
+    accounts: dict[str, Any] = Field(min_length=1)
+    """Credentials at providers, by the name that paths use."""
+    routes: dict[str, Annotated[RouteSettings, BeforeValidator(_listed)]] = Field(default_factory=dict)
+    """Ordered lists of paths, by name. `default` is used where none is named."""
+    templates: dict[str, str] = Field(default_factory=dict)
+    """Named texts with {{ values }}, in Jinja2."""
+    transports: dict[str, str] = Field(default_factory=dict)
+    """Transports that are not installed as entry points: provider.dialect, and the dotted name of the module."""
+    plugins: tuple[str, ...] = ()
+    """Dotted names of modules with wrappers around send, or listeners to events."""
+
+    @field_validator("default_region")
+    @classmethod
+    def _known_region(cls, region: str) -> str:
+        from phonenumbers import SUPPORTED_REGIONS
+
+        if region and region not in SUPPORTED_REGIONS:
+            raise ValueError(f"expected two capital letters by ISO 3166, such as CN{nearest(region.upper(), SUPPORTED_REGIONS)}")
+        return region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A configuration that can work: every name in it is known, every setting has its type."""
+
+    default_region: str
+    accounts: Mapping[str, AccountSettings] = field(repr=False)
+    routes: Mapping[str, RouteSettings]
+    templates: Templates = field(repr=False)
+    plugins: Plugins = field(repr=False)
+
+
+def load_config(path: str | os.PathLike[str], *, others: tuple[object, ...] = ()) -> Config:
+    """Read and check a configuration file; ``others`` are wrappers and listeners of the application's own.
+
+    Raises ``ConfigError`` with every fault of the file.
+    """
+    return _Check(read(path)).config(others)
+
+
+def from_mapping(data: Mapping[str, Any], *, others: tuple[object, ...] = ()) -> Config:
+    """The same from a mapping as the YAML would give it. Raises ``ConfigError``; its faults have no lines."""
+    return _Check(Document("configuration", data=dict(data))).config(others)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the file for editors, with the settings of every installed transport."""
+    models = {name.rpartition(".")[0]: _model(load(name), name) for name in installed() if "." in name}
+    accounts: Any = tuple(_tagged(provider, model) for provider, model in sorted(models.items()))
+    union: Any = accounts[0]
+    for model in accounts[1:]:
+        union = union | model
+    file = create_model("NotifyConfiguration", __base__=FileSettings, accounts=(dict[str, union], Field(min_length=1)))
+    return file.model_json_schema()
+
+
+def _tagged(provider: str, model: type[AccountSettings]) -> type[BaseModel]:
+    """The model of one provider's accounts, recognised by the word in ``provider:``."""
+    word: Any = Literal[provider]
+    return create_model(model.__name__, __base__=model, provider=(word, Field(description="The provider.")))
+
+
+def _model(plugin: Any, name: str) -> type[AccountSettings]:
+    try:
+        model = plugin.settings()
+    except AttributeError:
+        raise PluginError(f"{name}: the plugin has no hook `settings`") from None
+    if not (isinstance(model, type) and issubclass(model, AccountSettings)):
+        raise PluginError(f"{name}: the hook `settings` must return a subclass of AccountSettings")
+    return model
+
+
+class _Check:
+    """Walks one document, noting every fault, and makes the configuration where there is none."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._modules: dict[str, Any] = {}
+
+    def config(self, others: tuple[object, ...]) -> Config:
+        file = self._validated(FileSettings, self._document.data, ())
+        accounts = self._accounts(self._mapping("accounts"), self._mapping("transports"))
+        templates = self._templates(self._mapping("templates"))
+        modules = self._listeners(file.plugins if file else ())
+        plugins = self._assembled((*modules, *others))
+        self._check_paths(file.routes if file else {})
+        if self._document.faults or file is None or templates is None or plugins is None:
+            raise ConfigError(self._document.faults)
+        return Config(
+            default_region=file.default_region,
+            accounts=accounts,
+            routes=file.routes,
+            templates=templates,
+            plugins=plugins,
+        )
+
+    def _mapping(self, key: str) -> dict[str, Any]:
+        value = self._document.data.get(key)
+        return value if isinstance(value, dict) else {}
+
+    def _accounts(self, accounts: dict[str, Any], dotted: dict[str, Any]) -> dict[str, AccountSettings]:
+        for name in dotted:
+            if not all(name.rpartition(".")[::2]):
+                self._document.fault(("transports", name), "expected a name such as acme.rest: provider, dot, dialect")
+        checked = {name: self._account(name, block, dotted) for name, block in accounts.items()}
+        return {name: account for name, account in checked.items() if account is not None}
+
+    def _account(self, name: str, block: Any, dotted: dict[str, Any]) -> AccountSettings | None:
+        place: Place = ("accounts", name)
+        if "." in name:
+            self._document.fault(place, "an account's name has no dot: a path is written account.dialect")
+        if not isinstance(block, dict) or not isinstance(block.get("provider"), str):
+            self._document.fault(place, "expected a block of settings that begins with `provider:`")
+            return None
+        modules = self._provider(block["provider"], (*place, "provider"), dotted)
+        try:
+            models = {_model(module, transport) for transport, module in modules.items()}
+        except PluginError as error:
+            self._document.fault((*place, "provider"), str(error))
+            return None
+        if len(models) > 1:
+            self._document.fault((*place, "provider"), "its transports disagree about the model of an account")
+        return self._validated(models.pop(), block, place) if models else None
+
+    def _provider(self, provider: str, place: Place, dotted: dict[str, Any]) -> dict[str, Any]:
+        """The transports of a provider, imported."""
+        known = {*dotted, *(name for name in installed() if "." in name)}
+        names = sorted(name for name in known if name.rpartition(".")[0] == provider)
+        if not names:
+            providers = {name.rpartition(".")[0] for name in known}
+            self._document.fault(place, f"no plugin speaks to {provider!r}{nearest(provider, providers)}")
+        for name in names:
+            self._import(name, dotted.get(name), place)
+        return {name: self._modules[name] for name in names if name in self._modules}
+
+    def _import(self, name: str, dotted: Any, place: Place) -> None:
+        if name in self._modules:
+            return
+        try:
+            self._modules[name] = load_module(dotted) if isinstance(dotted, str) else load(name)
+        except PluginError as error:
+            self._document.fault(("transports", name) if dotted else place, str(error))
+
+    def _templates(self, texts: dict[str, Any]) -> Templates | None:
+        for name, text in texts.items():
+            try:
+                Templates({name: str(text)})
+            except ValueError as error:
+                self._document.fault(("templates", name), str(error))
+        return None if self._document.faults else Templates({name: str(text) for name, text in texts.items()})
+
+    def _listeners(self, dotted: tuple[str, ...]) -> list[Any]:
+        found = [load(name) for name in installed() if "." not in name]
+        for number, name in enumerate(dotted):
+            try:
+                found.append(load_module(name))
+            except PluginError as error:
+                self._document.fault(("plugins", number), str(error))
+        return found
+
+    def _assembled(self, others: tuple[object, ...]) -> Plugins | None:
+        try:
+            return assemble(self._modules, others)
+        except PluginError as error:
+            self._document.fault(("plugins",), str(error))
+            return None
+
+    def _check_paths(self, routes: Mapping[str, RouteSettings]) -> None:
+        blocks = self._mapping("accounts")
+        for name, route in routes.items():
+            block = self._mapping("routes")[name]
+            place: Place = ("routes", name) if isinstance(block, list) else ("routes", name, "paths")
+            for number, path in enumerate(route.paths):
+                if problem := self._path_problem(path, blocks):
+                    self._document.fault((*place, number), problem)
+            self._check_weights(route, ("routes", name))
+            if len(set(route.paths)) < len(route.paths):
+                self._document.fault(place, "a path stands twice; each is tried once")
+
+    def _path_problem(self, path: str, accounts: dict[str, Any]) -> str:
+        account, _, dialect = path.rpartition(".")
+        if not account:
+            return f"expected a path such as clinic.json (account, dot, dialect); found {path!r}"
+        if account not in accounts:
+            return f"no account {account!r}{nearest(account, accounts)}"
+        provider = accounts[account].get("provider") if isinstance(accounts[account], dict) else None
+        dialects = {name.rpartition(".")[2] for name in self._modules if name.rpartition(".")[0] == provider}
+        if dialects and dialect not in dialects:
+            return f"{provider} has no transport {dialect!r}{nearest(dialect, dialects)}"
+        return ""
+
+    def _check_weights(self, route: RouteSettings, place: Place) -> None:
+        if route.strategy == "weighted" and len(route.weights) != len(route.paths):
+            found = f"{len(route.paths)} paths and {len(route.weights)} weights"
+            self._document.fault((*place, "weights"), f"expected one weight for each path; found {found}")
+        if route.strategy == "weighted" and route.weights and not any(route.weights):
+            self._document.fault((*place, "weights"), "expected at least one weight above 0")
+        if route.strategy == "ordered" and route.weights:
+            self._document.fault((*place, "weights"), "weights need `strategy: weighted`")
+
+    def _validated(self, model: type[Model], data: Any, place: Place) -> Model | None:
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            for found in error.errors(include_url=False, include_context=False):
+                inner = tuple(found["loc"])
+                message = _sentence(model, inner, found["type"], found["msg"])
+                self._document.fault((*place, *inner), message + self._found((*place, *inner), found["type"], model))
+            return None
+
+    def _found(self, place: Place, kind: str, model: type[BaseModel]) -> str:
+        """The value that is wrong, where it may be shown: written in the file itself, and no secret."""
+        if kind in ("missing", "extra_forbidden") or place not in self._document.written:
+            return ""
+        field = model.model_fields.get(str(place[-1]))
+        if field is not None and field.annotation is SecretStr:
+            return ""
+        value: Any = self._document.data
+        for step in place:
+            value = value[step]
+        return f"; found {value!r}"
+
+
+_EXPECTED = {
+    "int_parsing": "expected a whole number",
+    "float_parsing": "expected a number",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text",
+    "dict_type": "expected a block of `name: value` lines",
+    "model_type": "expected a block of `name: value` lines",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+}
+
+
+def _sentence(model: type[BaseModel], inner: Place, kind: str, text: str) -> str:
+    """pydantic's finding in the words of this project: what was expected, and the nearest right name."""
+    if kind == "missing":
+        return f"is missing: {_description(model, inner)}"
+    if kind == "extra_forbidden":
+        return f"unknown key{nearest(str(inner[-1]), _model_at(model, inner[:-1]).model_fields)}"
+    if kind in ("too_short", "too_long"):
+        return "expected at least one entry"
+    return _EXPECTED.get(kind) or text.removeprefix("Value error, ").replace("Input should be", "expected")
+
+
+def _description(model: type[BaseModel], inner: Place) -> str:
+    field = _model_at(model, inner[:-1]).model_fields.get(str(inner[-1]))
+    return (field.description if field else "") or "give it a value"
+
+
+def _model_at(model: type[BaseModel], inner: Place) -> type[BaseModel]:
+    """The model of the block at ``inner``: followed through the annotations of the fields on the way."""
+    for step in inner:
+        if isinstance(step, str) and (field := model.model_fields.get(step)):
+            model = next(_models_in(field.annotation), model)
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -1,0 +1,28 @@
+"""What listeners are told. New facts become new fields, never new parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from notify_core.errors import SendError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedOver:
+    """A message goes on by ``path``, because ``previous`` surely did not take it for ``recipients`` (a count)."""
+
+    route: str
+    previous: str
+    path: str
+    recipients: int
+    error: SendError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """A submission by ``path`` may or may not have been accepted for ``recipients`` (a count)."""
+
+    route: str
+    path: str
+    recipients: int
+    error: SendError

@@ -1,0 +1,306 @@
+"""The values that travel between an application, the core and the plugins: frozen, and valid by construction.
+
+Phone numbers are E.164, times are aware, identifiers of gateways are opaque strings. A repr never shows a whole phone
+number, a text or a part's content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from notify_core.errors import InvalidMessage, SendError
+from notify_core.phones import e164, is_e164, mask
+from notify_core.states import State
+
+if TYPE_CHECKING:
+    from notify_core.exchange import Request
+
+_DIGITS = re.compile(r"[0-9]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
+class Message:
+    """What every kind of message has: its recipients, and the time at which it leaves.
+
+    ``to`` takes one number or many; blanks around a number are dropped and repetitions removed, in order. A number with
+    ``+`` is E.164 at once; one without is read by the notifier's ``default_region`` when it is sent. ``send_at`` is an
+    aware time handed to the provider, None for at once.
+    """
+
+    kind: ClassVar[str] = "message"
+    to: tuple[str, ...]
+    send_at: datetime | None
+
+    def _address(self, to: str | Iterable[str], send_at: datetime | None) -> None:
+        object.__setattr__(self, "to", _recipients(to))
+        object.__setattr__(self, "send_at", _aware(send_at))
+
+    def addressed(self, default_region: str) -> Self:
+        """The same message with every recipient in E.164. Raises ``InvalidMessage`` naming (masked) all that are not."""
+        return self if all(map(is_e164, self.to)) else self.narrowed(_all_e164(self.to, default_region))
+
+    def narrowed(self, recipients: tuple[str, ...]) -> Self:
+        """The same message to these recipients."""
+        return self if recipients == self.to else replace(self, to=recipients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
+class Sms(Message):
+    """A text message.
+
+    Give either ``text`` or the name of a ``template`` of the YAML with its ``values``. ``extension`` is the digits that
+    are appended to the sender's number, where the channel has them. Raises ``InvalidMessage``.
+    """
+
+    kind: ClassVar[str] = "sms"
+    text: str
+    template: str
+    values: Mapping[str, object]
+    extension: str
+
+    def __init__(
+        self,
+        *,
+        to: str | Iterable[str],
+        text: str = "",
+        template: str = "",
+        values: Mapping[str, object] | None = None,
+        extension: str = "",
+        send_at: datetime | None = None,
+    ) -> None:
+        self._address(to, send_at)
+        _one_of_text_and_template(text, template, values)
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "template", template)
+        object.__setattr__(self, "values", dict(values) if values else {})
+        object.__setattr__(self, "extension", _digits(extension))
+
+    def worded(self, text: str) -> Sms:
+        """The same message saying ``text``."""
+        return replace(self, text=text, template="", values={})
+
+    def __repr__(self) -> str:
+        saying = f"template={self.template!r}" if self.template else f"<{len(self.text)} characters>"
+        return f"Sms({_to_masked(self.to)}, {saying})"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One element of a multimedia message: a file name (``1.txt``, ``2.jpg``) and its bytes."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name or "\0" in self.name:
+            raise InvalidMessage(f"a part needs a file name such as 1.txt; found {self.name!r}")
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Part:
+        """The file's bytes under its own name. Raises ``InvalidMessage`` where it cannot be read."""
+        path = Path(path)
+        try:
+            return cls(path.name, path.read_bytes())
+        except OSError as error:
+            raise InvalidMessage(f"cannot read {path}: {error.strerror}; name a file that exists") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
+class Mms(Message):
+    """A multimedia message: a subject and its parts, in the order in which they are shown. Raises ``InvalidMessage``."""
+
+    kind: ClassVar[str] = "mms"
+    subject: str
+    parts: tuple[Part, ...]
+    extension: str
+
+    def __init__(
+        self,
+        *,
+        to: str | Iterable[str],
+        subject: str,
+        parts: Iterable[Part | str | Path],
+        extension: str = "",
+        send_at: datetime | None = None,
+    ) -> None:
+        self._address(to, send_at)
+        object.__setattr__(self, "subject", _nonblank(subject, "subject"))
+        object.__setattr__(self, "parts", _parts(parts))
+        object.__setattr__(self, "extension", _digits(extension))
+
+    def __repr__(self) -> str:
+        names = ", ".join(part.name for part in self.parts)
+        return f"Mms({_to_masked(self.to)}, parts=[{names}])"
+
+
+@dataclass(slots=True)
+class Submission:
+    """One request to a gateway, as the hook ``send`` gets it.
+
+    ``path`` names the way (``clinic.json``). ``message`` has E.164 recipients and, for an SMS, its signature; a wrapper
+    may set it to another message for the same recipients.
+    """
+
+    path: str
+    message: Message
+    recipients: tuple[str, ...] = field(init=False, repr=False)
+    outcome: Accepted | SendError | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.recipients = self.message.to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Accepted:
+    """What a gateway took of a submission.
+
+    ``task_id`` is the gateway's own. ``count`` is the number of recipients that it says it took, None where it does not
+    say; a count short of those submitted puts the submission in doubt. ``refused`` are recipients that it refused by
+    name. ``balance`` is the credit left, in the provider's units. ``raw`` is the reply, which the core redacts.
+    """
+
+    task_id: str = ""
+    count: int | None = None
+    refused: Mapping[str, SendError] = field(default_factory=dict)
+    balance: Decimal | None = None
+    raw: str = ""
+
+    def __repr__(self) -> str:
+        return f"Accepted(task_id={self.task_id!r}, count={self.count}, refused={len(self.refused)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """The credit at a provider: ``units`` in the provider's own (negative is possible for postpaid accounts)."""
+
+    units: Decimal
+    prepaid: bool | None = None
+    sent_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Report:
+    """What became of one delivery, as the gateway tells it.
+
+    ``state`` is DELIVERED or UNDELIVERED, or ACCEPTED where the carrier's word is not final. ``code`` is the carrier's
+    own word, opaque. ``at`` is aware, None where the gateway gives no time.
+    """
+
+    recipient: str
+    task_id: str
+    state: State
+    code: str = ""
+    at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Report({mask(self.recipient)}, task_id={self.task_id!r}, state={self.state}, code={self.code!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Inbound:
+    """A message from a subscriber. ``task_id`` is the submission that it answers, where the gateway knows."""
+
+    sender: str
+    text: str
+    extension: str = ""
+    task_id: str = ""
+    at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"Inbound({mask(self.sender)}, <{len(self.text)} characters>)"
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """How a transport's pushes are read and answered.
+
+    ``decode`` turns one request into reports and inbound messages, and raises ``UnreadableReply`` for what it cannot
+    read. ``stored`` answers a push that is safely on disk, ``again`` one that is not; both go out with status 200.
+    """
+
+    decode: Callable[[Request], list[Report | Inbound]]
+    stored: bytes
+    again: bytes
+
+
+def _recipients(to: str | Iterable[str]) -> tuple[str, ...]:
+    numbers = [to] if isinstance(to, str) else list(to)
+    stripped = [_recipient(number) for number in numbers]
+    if not stripped:
+        raise InvalidMessage("the message has no recipients: give at least one number in `to`")
+    return tuple(dict.fromkeys(stripped))
+
+
+def _recipient(number: object) -> str:
+    if not isinstance(number, str):
+        raise InvalidMessage(f"a recipient is text such as '+8613800138000'; found {type(number).__name__}")
+    number = number.strip()
+    if not number:
+        raise InvalidMessage("a recipient is empty: remove it from `to`")
+    return e164(number, "ZZ") if number.startswith("+") and not is_e164(number) else number
+
+
+def _all_e164(numbers: tuple[str, ...], region: str) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    faults: list[str] = []
+    for number in numbers:
+        try:
+            found[e164(number, region)] = None
+        except InvalidMessage as error:
+            faults.append(str(error))
+    if faults:
+        raise InvalidMessage("; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if len(faults) > 10 else ""))
+    return tuple(found)
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    if time is not None and time.tzinfo is None:
+        raise InvalidMessage(
+            f"send_at={time.isoformat()} has no time zone: give an aware time, such as "
+            "datetime.now(UTC) + timedelta(hours=1)"
+        )
+    return time
+
+
+def _one_of_text_and_template(text: str, template: str, values: Mapping[str, object] | None) -> None:
+    if template and text:
+        raise InvalidMessage("give either `text` or `template`, not both")
+    if values and not template:
+        raise InvalidMessage("`values` belong to a `template`: name it")
+    if not template:
+        _nonblank(text, "text")
+
+
+def _nonblank(text: object, name: str) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidMessage(f"`{name}` is empty: say something")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidMessage(f"`{name}` holds half a surrogate pair, which no charset carries: decode it as UTF-8 first")
+    return text
+
+
+def _digits(extension: str) -> str:
+    if not _DIGITS.fullmatch(extension):
+        raise InvalidMessage(f"extension {extension!r} is not numeric: give digits only")
+    return extension
+
+
+def _parts(parts: Iterable[Part | str | Path]) -> tuple[Part, ...]:
+    found = tuple(part if isinstance(part, Part) else Part.from_file(part) for part in parts)
+    if not found:
+        raise InvalidMessage("the message has no parts: give at least one file")
+    names = [part.name for part in found]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InvalidMessage(f"two parts are named {sorted(repeated)[0]!r}: names must differ")
+    return found
+
+
+def _to_masked(to: tuple[str, ...]) -> str:
+    shown = ", ".join(map(mask, to[:3]))
+    return f"to=[{shown}, … {len(to)} in all]" if len(to) > 3 else f"to=[{shown}]"

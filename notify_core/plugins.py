@@ -1,0 +1,168 @@
+"""Finding plugins and binding their hooks.
+
+Transports are found by entry point (group ``notify``, name ``provider.dialect``) or named under ``transports:`` in the
+YAML; an entry point without a dot in its name, and each module under ``plugins:``, is a wrapper or listener. A manager is
+made by ``assemble``, filled, checked, and never changed again: a plugin that is registered after hooks were bound would
+leak into them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
+from typing import Any
+
+import pluggy
+
+from notify_core import hookspecs
+from notify_core.errors import SendError, Sent, nearest
+from notify_core.exchange import Http
+from notify_core.messages import Accepted, Submission
+
+GROUP = "notify"
+CAPABILITIES = ("send", "balance", "status", "inbound", "push", "change_password", "sandbox")
+"""The hooks whose presence is a capability, in the order in which they are shown."""
+
+log = logging.getLogger("notify")
+
+
+class PluginError(ValueError):
+    """A plugin cannot be found, imported or bound; the text says what to do."""
+
+
+@lru_cache(maxsize=1)
+def installed() -> Mapping[str, EntryPoint]:
+    """The entry points of the group ``notify``, by name."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def transports() -> dict[str, Any]:
+    """Every installed transport, imported, by name. Raises ``PluginError``."""
+    return {name: load(name) for name in sorted(installed()) if "." in name}
+
+
+def load(name: str) -> Any:
+    """The plugin of that entry point, imported. Raises ``PluginError``."""
+    if name not in installed():
+        raise PluginError(f"no plugin {name!r} is installed{nearest(name, installed())}")
+    entry = installed()[name]
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        raise PluginError(f"plugin {name!r} needs {error.name!r}, which is not installed: {_remedy(entry, error)}") from error
+
+
+def load_module(dotted: str) -> Any:
+    """The plugin of that module, imported. Raises ``PluginError``."""
+    try:
+        return import_module(dotted)
+    except ModuleNotFoundError as error:
+        if error.name and dotted.startswith(error.name):
+            raise PluginError(f"no module {dotted!r}: give the dotted name of a module on Python's path") from error
+        raise PluginError(f"module {dotted!r} needs {error.name!r}, which is not installed") from error
+
+
+def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
+    """The line that installs what a plugin misses: its distribution with the extra that brings it, where one does."""
+    distribution = entry.dist.name if entry.dist else ""
+    try:
+        wanted = requires(distribution) or [] if distribution else []
+    except PackageNotFoundError:
+        wanted = []
+    package = (error.name or "").partition(".")[0]
+    extras = [line.rpartition("extra == ")[2].strip("\"' ") for line in wanted if line.lower().startswith(package.lower())]
+    if extras and "extra ==" in " ".join(wanted):
+        return f"pip install '{distribution}[{extras[0]}]'"
+    return f"pip install {package}"
+
+
+class Witness:
+    """The innermost wrapper around every ``send``: it notes the transport's own outcome.
+
+    What wrappers further out do after that cannot change what became of the message. It also gives every failure of a
+    transport its verdict: an error of ours after the request left is in doubt.
+    """
+
+    @hookspecs.hookimpl(wrapper=True, trylast=True)
+    def send(self, http: Http, submission: Submission) -> Any:
+        """Note what the transport answered, or the ``SendError`` that stands for its failure."""
+        if submission.message.to != submission.recipients:
+            raise PluginError("a wrapper around send changed the recipients: it may change only what is said")
+        try:
+            accepted = yield
+            if not isinstance(accepted, Accepted):
+                raise TypeError(f"send returned {type(accepted).__name__} instead of Accepted")
+        except SendError as error:
+            submission.outcome = error
+            raise
+        except Exception as error:
+            submission.outcome = _local_failure(error, left=getattr(http, "left", True))
+            raise submission.outcome from error
+        submission.outcome = accepted
+        return accepted
+
+
+def _local_failure(error: Exception, *, left: bool) -> SendError:
+    """The verdict on an exception inside a plugin. Its text is not repeated: it may quote what was sent."""
+    if left:
+        return SendError(f"{type(error).__name__} in the transport after the request left", sent=Sent.UNKNOWN)
+    return SendError(f"{type(error).__name__} in the transport before anything was sent", sent=Sent.NO)
+
+
+class Transport:
+    """One dialect with its hooks bound: calling one asks this transport, and the wrappers around it, and nobody else."""
+
+    def __init__(self, name: str, plugin: Any, manager: pluggy.PluginManager, others: Iterable[Any]) -> None:
+        others = list(others)
+        implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+        self.name = name
+        self.provider, _, self.dialect = name.rpartition(".")
+        self.hooks = {hook: manager.subset_hook_caller(hook, others) for hook in implemented}
+        self.carries: frozenset[str] = self.hooks["carries"]() if "carries" in implemented else frozenset()
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the transport can do: the capability hooks that it implements."""
+        return tuple(hook for hook in CAPABILITIES if hook in self.hooks)
+
+
+class Plugins:
+    """Everything that takes part in a notifier: transports by name, and the listeners to events."""
+
+    def __init__(self, manager: pluggy.PluginManager, transports: Mapping[str, Transport]) -> None:
+        self.transports = transports
+        self._manager = manager
+
+    def tell(self, event: str, /, **facts: Any) -> None:
+        """Tell every listener of ``event``. One that fails is logged and disturbs nobody."""
+        for listener in getattr(self._manager.hook, event).get_hookimpls():
+            try:
+                listener.function(*(facts[name] for name in listener.argnames))
+            except Exception:
+                log.exception("listener failed", extra={"action": "listener_failed", "event": event})
+
+
+def assemble(transports: Mapping[str, Any], others: Iterable[Any] = ()) -> Plugins:
+    """Register transports (by name), then wrappers and listeners, check them all, and bind each transport.
+
+    Raises ``PluginError`` for a hook that nobody specified or an argument that its specification does not have.
+    """
+    manager = pluggy.PluginManager("notify")
+    manager.add_hookspecs(hookspecs)
+    try:
+        for name, plugin in transports.items():
+            manager.register(plugin, name)
+        for plugin in [*others, Witness()]:
+            manager.register(plugin)
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError) as error:
+        raise PluginError(str(error)) from error
+    return Plugins(manager, {name: _bound(name, transports, manager) for name in transports})
+
+
+def _bound(name: str, transports: Mapping[str, Any], manager: pluggy.PluginManager) -> Transport:
+    others = [plugin for other, plugin in transports.items() if other != name]
+    return Transport(name, transports[name], manager, others)

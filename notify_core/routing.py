@@ -1,0 +1,289 @@
+"""Failover: a message's way along the paths of a route.
+
+The rule: another path is tried only for recipients to whom the message surely was not sent, and only where the failure's
+scope leaves that path a chance. In doubt stops, unless the route says otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent
+from notify_core.events import FailedOver, InDoubt
+from notify_core.messages import Accepted, Message, Sms
+from notify_core.results import Attempt, Delivery, Result
+from notify_core.states import State
+from notify_core.transports import Path
+
+log = logging.getLogger("notify")
+
+Tell = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Paths in order, and how they are walked. ``deadline`` is in seconds; ``resend_doubt`` sends again what is in doubt."""
+
+    name: str
+    paths: tuple[Path, ...]
+    weights: tuple[int, ...] = ()
+    deadline: float | None = None
+    resend_doubt: bool = False
+
+    def order(self, draw: Callable[[], float]) -> list[Path]:
+        """The paths as one message tries them: the first by weight where there are weights, resting ones last.
+
+        ``draw`` gives a random number below 1.
+        """
+        paths = self._drawn(draw) if self.weights else list(self.paths)
+        if len(paths) == 1:
+            return paths
+        resting = [path for path in paths if path.breaker.rests]
+        return [path for path in paths if path not in resting] + resting
+
+    def _drawn(self, draw: Callable[[], float]) -> list[Path]:
+        point = draw() * sum(self.weights)
+        for path, weight in zip(self.paths, self.weights, strict=True):
+            point -= weight
+            if point < 0:
+                return [path, *(other for other in self.paths if other is not path)]
+        return list(self.paths)
+
+
+def send(route: Route, message: Message, *, now: Callable[[], datetime], tell: Tell, draw: Callable[[], float] = random.random) -> Result:
+    """Send an addressed message along ``route`` and say what became of it, per recipient.
+
+    Raises ``InvalidMessage`` where no path of the route could carry it at all.
+    """
+    walk = _Walk(route, message, now, tell)
+    for path in route.order(draw):
+        if not walk.pending or walk.late():
+            break
+        walk.go(path)
+    result = walk.result()
+    tell("sent", result=result)
+    return result
+
+
+@dataclass
+class _Walk:
+    """One message on its way. ``pending`` maps each recipient that no path took yet to the last reason why not."""
+
+    route: Route
+    message: Message
+    now: Callable[[], datetime]
+    tell: Tell
+    pending: dict[str, SendError | None] = field(init=False)
+    done: dict[str, Delivery] = field(default_factory=dict)
+    doubts: dict[str, Delivery] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
+    barred: set[str] = field(default_factory=set)  # accounts that are of no use for this message any more
+    barred_numbers: set[tuple[str, str]] = field(default_factory=set)  # (account, recipient)
+    segments: int = 0
+    previous: tuple[Path, SendError] | None = None
+
+    def __post_init__(self) -> None:
+        self.pending = dict.fromkeys(self.message.to)
+        deadline = self.route.deadline
+        self._ends = None if deadline is None else time.monotonic() + deadline
+
+    def late(self) -> bool:
+        """Whether the route's deadline has passed."""
+        return self._ends is not None and time.monotonic() >= self._ends
+
+    def go(self, path: Path) -> None:
+        """Try ``path`` for every recipient that it may still be tried for."""
+        if path.account.name in self.barred:
+            return
+        worded = path.worded(self.message)
+        try:
+            path.check(worded)
+        except InvalidMessage as error:
+            self.unfit.append(str(error))
+            return
+        self.segments = self.segments or path.segments(worded)
+        recipients = self._within_limits(path, self._candidates(path), worded)
+        if recipients:
+            self._announce(path, len(recipients))
+            self._submit_all(path, worded, recipients)
+
+    def _candidates(self, path: Path) -> tuple[str, ...]:
+        if not self.barred_numbers:
+            return tuple(self.pending)
+        account = path.account.name
+        return tuple(number for number in self.pending if (account, number) not in self.barred_numbers)
+
+    def _within_limits(self, path: Path, recipients: tuple[str, ...], worded: Message) -> tuple[str, ...]:
+        waits = path.account.limits.take(recipients, _text(worded))
+        if not waits:
+            return recipients
+        for number, seconds in waits.items():
+            self._bar(path, (number,), _over_limit(path, seconds))
+        return tuple(number for number in recipients if number not in waits)
+
+    def _announce(self, path: Path, recipients: int) -> None:
+        if self.previous is None:
+            return
+        previous, error = self.previous
+        event = FailedOver(
+            route=self.route.name, previous=previous.name, path=path.name, recipients=recipients, error=error
+        )
+        log.warning(
+            "failed over from %s to %s: %s", previous.name, path.name, error, extra={"action": "failed_over"}
+        )
+        self.tell("failed_over", event=event)
+
+    def _submit_all(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> None:
+        waiting = [recipients[i : i + path.max_recipients] for i in range(0, len(recipients), path.max_recipients)]
+        while waiting and not self.late():
+            chunk = waiting.pop(0)
+            verdict = self._submit(path, worded.narrowed(chunk))
+            if verdict is None:
+                continue
+            if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
+                waiting = [*self._others(path, worded, chunk, verdict), *waiting]
+            elif verdict.scope is not Scope.MESSAGE and (verdict.sent is Sent.NO or self.route.resend_doubt):
+                break
+        for unsent in waiting:
+            path.account.limits.give_back(unsent, _text(worded))
+
+    def _submit(self, path: Path, worded: Message) -> SendError | None:
+        """One submission; what became of it is noted. Returns the verdict where it was not accepted."""
+        at, started = self.now(), time.perf_counter()
+        left = None if self._ends is None else self._ends - time.monotonic()
+        try:
+            accepted = path.submit(worded, left)
+        except SendError as error:
+            self._note(path, at, started, worded.to, error)
+            self._failed(path, worded, error)
+            return error
+        path.breaker.succeeded()
+        self._note(path, at, started, worded.to, accepted)
+        self._accepted(path, worded, accepted)
+        return None
+
+    def _note(self, path: Path, at: datetime, started: float, recipients: tuple[str, ...], outcome: Accepted | SendError) -> None:
+        error = outcome if isinstance(outcome, SendError) else None
+        attempt = Attempt(
+            path=path.name,
+            at=at,
+            seconds=time.perf_counter() - started,
+            recipients=recipients,
+            state=_state(outcome),
+            task_id="" if isinstance(outcome, SendError) else outcome.task_id,
+            error=error,
+            raw=outcome.raw,
+        )
+        self.attempts.append(attempt)
+        self.tell("attempted", route=self.route.name, attempt=attempt)
+        if log.isEnabledFor(logging.INFO):
+            facts = {"action": attempt.state.value, "path": path.name, "task_id": attempt.task_id}
+            log.info("%s by %s: %s", attempt.state, path.name, error or f"{len(recipients)} recipients", extra=facts)
+
+    def _accepted(self, path: Path, worded: Message, accepted: Accepted) -> None:
+        for number in worded.to:
+            if number not in accepted.refused:
+                self._settle(Delivery(recipient=number, state=State.ACCEPTED, path=path.name, task_id=accepted.task_id))
+        for number, error in accepted.refused.items():
+            self._bar(path, (number,), error)
+            path.account.limits.give_back((number,), _text(worded))
+
+    def _failed(self, path: Path, worded: Message, error: SendError) -> None:
+        """Draw the consequences of a failed submission for its recipients, by the error's verdict."""
+        if error.sent is Sent.UNKNOWN:
+            self._doubted(path, worded.to, error)
+            return
+        self.previous = (path, error)
+        if error.scope is not Scope.RECIPIENT:
+            path.account.limits.give_back(worded.to, _text(worded))
+        if error.scope is Scope.MESSAGE:
+            for number in worded.to:
+                self._settle(Delivery(recipient=number, state=State.REJECTED, path=path.name, error=error))
+            return
+        if error.scope is Scope.TRANSPORT:
+            path.breaker.failed()
+        else:
+            path.breaker.succeeded()
+        if error.scope in (Scope.ACCOUNT, Scope.PROVIDER):
+            self.barred.add(path.account.name)
+        self.pending.update(dict.fromkeys(worded.to, error))
+
+    def _doubted(self, path: Path, recipients: tuple[str, ...], error: SendError) -> None:
+        if error.scope is Scope.TRANSPORT:
+            path.breaker.failed()
+        log.warning("in doubt by %s: %s", path.name, error, extra={"action": "in_doubt", "path": path.name})
+        event = InDoubt(route=self.route.name, path=path.name, recipients=len(recipients), error=error)
+        for number in recipients:
+            delivery = Delivery(recipient=number, state=State.IN_DOUBT, path=path.name, error=error)
+            if self.route.resend_doubt:
+                self.doubts[number] = delivery
+                self.pending[number] = error
+            else:
+                self._settle(delivery)
+        self.previous = (path, error)
+        self.tell("in_doubt", event=event)
+
+    def _others(self, path: Path, worded: Message, chunk: tuple[str, ...], error: SendError) -> list[tuple[str, ...]]:
+        """What to submit again by the same path where it refused a submission for the sake of a recipient.
+
+        Nothing of it was sent. The numbers that the gateway names stay behind; where it names none, the halves show.
+        """
+        named = chunk if len(chunk) == 1 else tuple(number for number in chunk if number in error.recipients)
+        self._bar(path, named, error)
+        path.account.limits.give_back(named, _text(worded))
+        if named:
+            others = tuple(number for number in chunk if number not in set(named))
+            return [others] if others else []
+        middle = len(chunk) // 2
+        return [chunk[:middle], chunk[middle:]]
+
+    def _bar(self, path: Path, numbers: Sequence[str], error: SendError) -> None:
+        """Note that an account is of no use for these numbers; another account may be."""
+        for number in numbers:
+            self.pending[number] = error
+            self.barred_numbers.add((path.account.name, number))
+        self.previous = (path, error)
+
+    def _settle(self, delivery: Delivery) -> None:
+        self.pending.pop(delivery.recipient, None)
+        self.done[delivery.recipient] = delivery
+
+    def result(self) -> Result:
+        """What became of the message for each recipient, in the order of the message."""
+        if not self.attempts and self.unfit and not any(self.pending.values()):
+            raise InvalidMessage(f"no path of route {self.route.name!r} can carry the message: {'; '.join(self.unfit)}")
+        return Result(
+            route=self.route.name,
+            deliveries=tuple(self.done.get(number) or self._unsent(number) for number in self.message.to),
+            attempts=tuple(self.attempts),
+            segments=self.segments,
+        )
+
+    def _unsent(self, number: str) -> Delivery:
+        if number in self.doubts:
+            return self.doubts[number]
+        error = self.pending[number] or SendError(
+            "the route's deadline passed before a path could take the message", sent=Sent.NO, retry=Retry.LATER, code="deadline"
+        )
+        return Delivery(recipient=number, state=State.REJECTED, error=error)
+
+
+def _state(outcome: Accepted | SendError) -> State:
+    if isinstance(outcome, Accepted):
+        return State.ACCEPTED
+    return State.REJECTED if outcome.sent is Sent.NO else State.IN_DOUBT
+
+
+def _text(message: Message) -> str:
+    return message.text if isinstance(message, Sms) else ""
+
+
+def _over_limit(path: Path, seconds: float) -> SendError:
+    words = f"over the limit of account {path.account.name!r}; it could go in {seconds:.0f} s"
+    return SendError(words, sent=Sent.NO, scope=Scope.RECIPIENT, retry=Retry.LATER, after=seconds, code="limit")

@@ -1,0 +1,160 @@
+"""What every account has, and the types that plugins declare their own settings with.
+
+A plugin subclasses ``AccountSettings`` once for all its transports. The YAML's checking, the error texts, the redaction
+of secrets, the generated reference and the JSON Schema all derive from that one model.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+__all__ = ["AccountSettings", "Duration", "Limit", "SecretStr", "Strict", "is_loopback"]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, str):
+        if not (match := _DURATION.fullmatch(value.strip())):
+            raise ValueError("expected a duration such as 500ms, 10s, 3m, 2h or 1d")
+        return float(match[1]) * _UNITS[match[2]]
+    return value
+
+
+def _spelled(seconds: float) -> str:
+    unit = next((u for u in ("d", "h", "m", "s") if seconds >= _UNITS[u] and not seconds % _UNITS[u]), "ms")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(gt=0),
+    PlainSerializer(_spelled, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["500ms", "10s", "3m", "1d"]}),
+]
+"""A time span in the YAML (``10s``, ``3m``, ``1d``): a float of seconds in Python."""
+
+
+class Strict(BaseModel):
+    """A frozen block of the YAML in which an unknown key is a fault and no error repeats a value."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        coerce_numbers_to_str=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent_where_empty(cls, block: Any) -> Any:
+        """A key with nothing behind it is as good as absent: its default holds, or it is missing."""
+        return {key: value for key, value in block.items() if value is not None} if isinstance(block, dict) else block
+
+
+class Limit(Strict):
+    """At most ``count`` messages within a sliding span, for one recipient or for the whole account."""
+
+    per: Literal["recipient", "account"]
+    """What is counted: the messages to one number, or all of the account's."""
+    count: int = Field(ge=1)
+    """How many may leave within the span."""
+    within: Duration
+    """The span."""
+    containing: str = ""
+    """Count only messages whose text contains this (such as 验证码)."""
+
+
+class AccountSettings(Strict):
+    """An account at a provider: credentials, address, signature, limits."""
+
+    provider: str
+    """The family of plugins that speaks to the gateway, such as ipyy."""
+    allow_insecure: bool = False
+    """Allow http:// to a host that is not this machine. Passwords then travel in clear."""
+    base_url: str
+    """The gateway's address, with https://."""
+    signature: str = ""
+    """The signature 【…】 that the gateway wants, with or without its brackets; appended where a text has none."""
+    limits: tuple[Limit, ...] = ()
+    """The provider's limits, kept before anything is sent. Without a store they hold within one process."""
+    max_recipients: int = Field(default=500, ge=1)
+    """The most recipients of one submission; a longer list leaves in several."""
+    max_segments: int = Field(default=15, ge=1, le=255)
+    """The longest text, in segments, that leaves by this account."""
+    segment_alphabet: Literal["ucs2", "gsm7"] = "ucs2"
+    """How the provider counts segments: always 70/67 characters, or 160/153 where GSM-7 can write the text."""
+    connect_timeout: Duration = 3.0
+    """How long a connection may take to be made."""
+    read_timeout: Duration = 30.0
+    """How long the gateway may take to answer; after that the message is in doubt."""
+    keep_alive: Duration = 4.0
+    """How long an idle connection is kept. Shorter than the gateway keeps it, so that none is found cut."""
+    connections: int = Field(default=64, ge=1)
+    """The most connections that are kept open for the next message."""
+
+    @field_validator("signature")
+    @classmethod
+    def _without_brackets(cls, signature: str) -> str:
+        signature = signature.strip().removeprefix("【").removesuffix("】")
+        if "【" in signature or "】" in signature:
+            raise ValueError("expected one name, with or without its brackets 【】")
+        return signature
+
+    @field_validator("base_url")
+    @classmethod
+    def _secure_address(cls, base_url: str, others: ValidationInfo) -> str:
+        if problem := _address_problem(base_url, allow_insecure=others.data.get("allow_insecure", False)):
+            raise ValueError(problem)
+        return base_url.rstrip("/")
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values that appear in no log, error or record: every ``SecretStr`` of the model."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
+
+def _address_problem(base_url: str, *, allow_insecure: bool) -> str:
+    """What is wrong with a base address, or nothing."""
+    try:
+        parts = urlsplit(base_url)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        return f"not an address: {error}"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "expected an address such as https://sh2.ipyy.com"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "expected an address without credentials, query or fragment"
+    if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname):
+        return "http:// would send the password in clear; use https://, or set allow_insecure: true"
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

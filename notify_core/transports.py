@@ -1,0 +1,259 @@
+"""A path: one account by one transport, with everything bound that a send needs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from notify_core.breaker import Breaker
+from notify_core.config import Config
+from notify_core.errors import ConfigError, Fault, InvalidMessage, Scope, SendError, Sent, UnreadableReply, Unsupported, nearest
+from notify_core.http import Exchange, Session
+from notify_core.limits import SlidingLimits
+from notify_core.messages import Accepted, Balance, Inbound, Message, Push, Report, Sms, Submission
+from notify_core.plugins import Plugins, Transport
+from notify_core.redaction import Redactor
+from notify_core.segments import segments, signed
+from notify_core.settings import AccountSettings
+
+log = logging.getLogger("notify")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Account:
+    """An account at work: its settings, its one HTTP session, its limits."""
+
+    name: str
+    settings: AccountSettings
+    session: Session
+    limits: SlidingLimits
+    redactor: Redactor
+
+
+class Path:
+    """One way to a gateway, written ``clinic.json``. What a hook returns gets its type here."""
+
+    def __init__(self, account: Account, transport: Transport, clock: Callable[[], float]) -> None:
+        self.name = f"{account.name}.{transport.dialect}"
+        self.account = account
+        self.transport = transport
+        self.breaker = Breaker(clock)
+        self.max_recipients = account.settings.max_recipients
+        self._send = transport.hooks.get("send")
+        self._check = transport.hooks.get("check")
+
+    def __repr__(self) -> str:
+        return f"Path({self.name})"
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The hooks that the transport implements."""
+        return self.transport.capabilities
+
+    def worded(self, message: Message) -> Message:
+        """The message as it would leave by this path: an SMS with the account's signature."""
+        if not isinstance(message, Sms):
+            return message
+        text = signed(message.text, self.account.settings.signature)
+        return message if text is message.text else message.worded(text)
+
+    def segments(self, message: Message) -> int:
+        """How many segments each recipient of a worded message costs; 1 for what is no SMS."""
+        return segments(message.text, self.account.settings.segment_alphabet) if isinstance(message, Sms) else 1
+
+    def check(self, message: Message) -> None:
+        """Raise ``InvalidMessage`` where this path cannot carry a worded message, before anything is sent."""
+        self._bound_send(message)
+        most = self.account.settings.max_segments
+        if (count := self.segments(message)) > most:
+            raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}: shorten it")
+        if self._check is not None:
+            self._check(settings=self.account.settings, message=message)
+
+    def submit(self, message: Message, seconds: float | None = None) -> Accepted:
+        """Send a worded message in one request, within ``seconds``.
+
+        Raises ``SendError`` with its verdict. A gateway that took fewer recipients than submitted without saying which
+        puts all of them in doubt.
+        """
+        exchange = self.account.session.exchange(seconds)
+        submission = Submission(self.name, message)
+        error = self._call(self._bound_send(message), exchange, submission)
+        outcome = submission.outcome
+        if outcome is None:
+            raise _vetoed(error)
+        if isinstance(outcome, SendError):
+            raise self._redacted(outcome, message)
+        return self._complete(outcome, message)
+
+    def _bound_send(self, message: Message) -> Callable[..., Any]:
+        if self._send is None or message.kind not in self.transport.carries:
+            raise InvalidMessage(f"{self.name} carries no {message.kind}")
+        return self._send
+
+    def _call(self, send: Callable[..., Any], exchange: Exchange, submission: Submission) -> Exception | None:
+        """Call the hook; what wrappers raise after the transport's outcome is known is logged and changes nothing."""
+        try:
+            send(settings=self.account.settings, http=exchange, submission=submission)
+        except Exception as error:
+            if submission.outcome is not None and error is not submission.outcome:
+                log.exception("wrapper failed", extra={"action": "wrapper_failed", "path": self.name})
+            return error
+        return None
+
+    def _complete(self, accepted: Accepted, message: Message) -> Accepted:
+        raw = self._clean(accepted.raw, message, accepted.task_id)
+        expected = len(message.to) - len(accepted.refused)
+        if accepted.count is not None and accepted.count < expected:
+            words = f"the gateway took {accepted.count} of {expected} recipients and does not say which"
+            raise SendError(words, sent=Sent.UNKNOWN, scope=Scope.RECIPIENT, code="short count", raw=raw)
+        return replace(accepted, raw=raw)
+
+    def _redacted(self, error: SendError, message: Message) -> SendError:
+        """The error without secrets, texts and numbers, and without its frames, whose locals hold them."""
+        error.raw = self._clean(error.raw, message, "")
+        error.description = self._clean(error.description, message, "")
+        return detached(error)
+
+    def _clean(self, raw: str, message: Message, task_id: str) -> str:
+        return self.account.redactor.clean(raw, message.text if isinstance(message, Sms) else "", task_id) if raw else ""
+
+    def balance(self) -> Balance:
+        """The credit left. Raises ``SendError``, ``Unsupported``."""
+        balance: Balance = self._ask(Balance, "balance")
+        return balance
+
+    def reports(self, task_id: str = "") -> list[Report]:
+        """Delivery reports that are waiting; each is handed out once. Raises ``SendError``, ``Unsupported``."""
+        reports: list[Report] = self._ask(list, "status", task_id=task_id)
+        return reports
+
+    def inbound(self) -> list[Inbound]:
+        """Messages from subscribers that are waiting; each is handed out once. Raises ``SendError``, ``Unsupported``."""
+        messages: list[Inbound] = self._ask(list, "inbound")
+        return messages
+
+    def change_password(self, new_password: str) -> None:
+        """Change the account's password at the provider. Raises ``SendError``, ``Unsupported``."""
+        self._ask(object, "change_password", new_password=new_password)
+
+    def push(self) -> Push:
+        """How the provider's pushes are read and answered. Raises ``Unsupported``."""
+        push: Push = self._hook("push")(settings=self.account.settings)
+        return push
+
+    def _hook(self, name: str) -> Callable[..., Any]:
+        if name not in self.transport.hooks:
+            raise Unsupported(f"{self.name} has no {name}; it has {', '.join(self.capabilities)}")
+        return self.transport.hooks[name]
+
+    def _ask(self, expected: type[Any], hook: str, **arguments: object) -> Any:
+        """Call a hook that asks the gateway for something; whatever it cannot read keeps the bytes that came."""
+        call = self._hook(hook)
+        exchange = self.account.session.exchange()
+        try:
+            answer = call(settings=self.account.settings, http=exchange, **arguments)
+            if not isinstance(answer, expected):
+                raise TypeError(f"{hook} returned {type(answer).__name__} instead of {expected.__name__}")
+        except SendError as error:
+            error.raw = self.account.redactor.clean(error.raw)
+            raise
+        except Exception as error:
+            raise self._unread(hook, error, exchange) from error
+        return answer
+
+    def _unread(self, hook: str, error: Exception, exchange: Exchange) -> SendError:
+        if not exchange.replies:
+            return SendError(f"{type(error).__name__} in {hook} of {self.name} before anything was sent", sent=Sent.NO)
+        words = f"{type(error).__name__} while reading what {self.name} answered to {hook}"
+        return UnreadableReply(words, exchange.replies[-1].body)
+
+
+def detached(error: SendError) -> SendError:
+    """The error without traceback and causes: kept in results, it must not keep frames (and what they hold) alive."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _vetoed(error: Exception | None) -> Exception:
+    """What a send is that never reached its transport: the wrapper's own verdict, or its refusal of the message."""
+    if isinstance(error, SendError):
+        return detached(error)
+    words = f"a wrapper around send refused the message: {type(error).__name__}"
+    return SendError(words, sent=Sent.NO, code="vetoed")
+
+
+class Paths:
+    """Every path of a configuration: each account by each transport of its provider."""
+
+    def __init__(self, config: Config, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic) -> None:
+        self.accounts = {name: _account(name, settings, now, clock) for name, settings in config.accounts.items()}
+        self._paths = {path.name: path for path in _all(self.accounts, config.plugins, clock)}
+        self._preferred = [name for route in config.routes.values() for name in route.paths]
+        _bind_routes([self._paths[name] for name in dict.fromkeys(self._preferred)])
+
+    def __getitem__(self, name: str) -> Path:
+        """The path of that name. Raises ``InvalidMessage`` with the nearest right one."""
+        if name not in self._paths:
+            raise InvalidMessage(f"no path {name!r}{nearest(name, self._paths)}")
+        return self._paths[name]
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self._paths.values())
+
+    def able(self, account: str, hook: str) -> Path:
+        """The path by which ``account`` (or the path of that name) can do ``hook``: the first of the routes that can.
+
+        Raises ``InvalidMessage`` for an unknown name, ``Unsupported`` where no transport of it can.
+        """
+        if "." in account:
+            return self[account]
+        if account not in self.accounts:
+            raise InvalidMessage(f"no account {account!r}{nearest(account, self.accounts)}")
+        own = [path for path in self if path.account.name == account and hook in path.transport.hooks]
+        order = {name: number for number, name in enumerate(self._preferred)}
+        if not own:
+            raise Unsupported(f"no transport of account {account!r} has {hook}")
+        return min(own, key=lambda path: order.get(path.name, len(order)))
+
+    def close(self) -> None:
+        """Close every session."""
+        for account in self.accounts.values():
+            account.session.close()
+
+
+def _account(
+    name: str, settings: AccountSettings, now: Callable[[], datetime], clock: Callable[[], float]
+) -> Account:
+    limits = SlidingLimits(settings.limits, clock)
+    return Account(name, settings, Session(settings, now), limits, Redactor(settings.secrets()))
+
+
+def _all(accounts: Mapping[str, Account], plugins: Plugins, clock: Callable[[], float]) -> Iterator[Path]:
+    for account in accounts.values():
+        for transport in plugins.transports.values():
+            if transport.provider == account.settings.provider:
+                yield Path(account, transport, clock)
+
+
+def _bind_routes(paths: list[Path]) -> None:
+    """Let each path that a route uses load and check what sending needs. Raises ``ConfigError``."""
+    faults = [Fault("configuration", 0, path.name, problem) for path in paths if (problem := _binding_problem(path))]
+    if faults:
+        raise ConfigError(faults)
+
+
+def _binding_problem(path: Path) -> str:
+    hook = path.transport.hooks.get("bind")
+    try:
+        if hook is not None:
+            hook(settings=path.account.settings)
+    except ValueError as error:
+        return str(error)
+    except ImportError as error:
+        return f"needs {error.name!r}, which is not installed: pip install {error.name}"
+    return ""
