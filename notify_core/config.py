@@ -59,7 +59,9 @@ class FileSettings(Strict):
         from phonenumbers import SUPPORTED_REGIONS
 
         if region and region not in SUPPORTED_REGIONS:
-            raise ValueError(f"expected two capital letters by ISO 3166, such as CN{nearest(region.upper(), SUPPORTED_REGIONS)}")
+            raise ValueError(
+                f"expected two capital letters by ISO 3166, such as CN{nearest(region.upper(), SUPPORTED_REGIONS)}"
+            )
         return region
 
 
@@ -278,7 +280,7 @@ _EXPECTED = {
 
 
 def _sentence(model: type[BaseModel], inner: Place, kind: str, text: str) -> str:
-    """pydantic's finding in the words of this project: what was expected, and the nearest right name."""
+    """Pydantic's finding in the words of this project: what was expected, and the nearest right name."""
     if kind == "missing":
         return f"is missing: {_description(model, inner)}"
     if kind == "extra_forbidden":

@@ -1,8 +1,8 @@
 """The whole contract between the core and its plugins, on one page.
 
-A transport is a module of plain functions marked ``@hookimpl``, published as an entry point of the group ``notify`` under
-``provider.dialect`` (or named under ``transports:`` in the YAML). What it implements is what it can do. An implementation
-may take fewer arguments than its specification has. ``settings`` is the account, validated by the transport's own model;
+A transport is a module of plain functions marked ``@hookimpl``, published as an entry point of the group ``notify``
+under ``provider.dialect`` (or named under ``transports:`` in the YAML). What it implements is what it can do. An
+implementation may take fewer arguments than its specification has. ``settings`` is the account, validated by the model;
 ``http`` is the account's session. Every hook but the events speaks for one path at a time.
 """
 

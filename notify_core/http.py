@@ -1,8 +1,8 @@
 """HTTP for plugins: one tuned session per account, and the table of what a failure of the network means.
 
 requests prepares what is fixed per address and finds the proxies; what changes per message goes straight to the
-connection pool of its adapter. That leaves out the environment look-ups, cookies and redirects of ``Session.send``, which
-cost half of a call and which nothing here may use: credentials must not follow a redirect.
+connection pool of its adapter. That leaves out the environment look-ups, cookies and redirects of ``Session.send``,
+which cost half of a call and which nothing here may use: credentials must not follow a redirect.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import certifi
@@ -186,7 +187,11 @@ class _TlsPool(_DropsIdle, HTTPSConnectionPool):
 @lru_cache(maxsize=8)
 def _tls(bundle: str) -> ssl.SSLContext:
     """The process's one TLS context for a CA bundle: loading the bundle costs about 26 ms, for each new connection."""
-    context = ssl.create_default_context(capath=bundle) if os.path.isdir(bundle) else ssl.create_default_context(cafile=bundle)
+    context = (
+        ssl.create_default_context(capath=bundle)
+        if Path(bundle).is_dir()
+        else ssl.create_default_context(cafile=bundle)
+    )
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -215,7 +220,9 @@ class _Address:
 
     __slots__ = ("headers", "pool", "target")
 
-    def __init__(self, session: requests.Session, method: str, url: str, headers: Mapping[str, str], keep_alive: float) -> None:
+    def __init__(
+        self, session: requests.Session, method: str, url: str, headers: Mapping[str, str], keep_alive: float
+    ) -> None:
         prepared = session.prepare_request(requests.Request(method, url, headers=dict(headers)))
         adapter: Any = session.get_adapter(url)
         proxy = select_proxy(url, session.proxies)

@@ -10,6 +10,7 @@ from notify_core.settings import Limit
 
 _SWEEP_EVERY = 10_000
 
+
 class SlidingLimits:
     """The limits of one account within this process. ``clock`` gives monotonic seconds. Safe across threads.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -42,7 +42,7 @@ class Message:
         object.__setattr__(self, "send_at", _aware(send_at))
 
     def addressed(self, default_region: str) -> Self:
-        """The same message with every recipient in E.164. Raises ``InvalidMessage`` naming (masked) all that are not."""
+        """The same message with every recipient in E.164. Raises ``InvalidMessage`` naming (masked) those that fail."""
         return self if all(map(is_e164, self.to)) else self.narrowed(_all_e164(self.to, default_region))
 
     def narrowed(self, recipients: tuple[str, ...]) -> Self:
@@ -113,7 +113,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
 class Mms(Message):
-    """A multimedia message: a subject and its parts, in the order in which they are shown. Raises ``InvalidMessage``."""
+    """A multimedia message: a subject and its parts, in the order of showing. Raises ``InvalidMessage``."""
 
     kind: ClassVar[str] = "mms"
     subject: str
@@ -281,7 +281,9 @@ def _nonblank(text: object, name: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise InvalidMessage(f"`{name}` is empty: say something")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidMessage(f"`{name}` holds half a surrogate pair, which no charset carries: decode it as UTF-8 first")
+        raise InvalidMessage(
+            f"`{name}` holds half a surrogate pair, which no charset carries: decode it as UTF-8 first"
+        )
     return text
 
 
@@ -297,7 +299,7 @@ def _parts(parts: Iterable[Part | str | Path]) -> tuple[Part, ...]:
         raise InvalidMessage("the message has no parts: give at least one file")
     names = [part.name for part in found]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise InvalidMessage(f"two parts are named {sorted(repeated)[0]!r}: names must differ")
+        raise InvalidMessage(f"two parts are named {min(repeated)!r}: names must differ")
     return found
 
 

@@ -26,8 +26,8 @@ _ASYNC_THREADS = 64
 class Notifier:
     """Sends messages along routes, and asks accounts for balance, reports and inbound messages.
 
-    Make one per process, use it from any thread, and close it (or use ``with``). Making it binds every path that a route
-    uses, so that a configuration which cannot work does not start: ``ConfigError``.
+    Make one per process, use it from any thread, and close it (or use ``with``). Making it binds every path that a
+    route uses, so that a configuration which cannot work does not start: ``ConfigError``.
     """
 
     def __init__(self, config: Config) -> None:
@@ -53,7 +53,9 @@ class Notifier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -77,7 +79,7 @@ class Notifier:
         return await asyncio.get_running_loop().run_in_executor(self._executor(), call)
 
     def estimate(self, message: Message, *, route: str = "", via: str = "") -> Estimate:
-        """What ``message`` will cost by the first path that can carry it; nothing is sent. Raises ``InvalidMessage``."""
+        """What ``message`` costs by the first path that can carry it; nothing is sent. Raises ``InvalidMessage``."""
         message = self._ready(message)
         reasons = []
         for path in self._way(route, via).paths:

@@ -47,7 +47,10 @@ def _mobile_pattern(region: str) -> tuple[re.Pattern[str] | None, str]:
     metadata = PhoneMetadata.metadata_for_region(region, None)
     if metadata is None or metadata.mobile is None or not metadata.mobile.national_number_pattern:
         return None, ""
-    if len(COUNTRY_CODE_TO_REGION_CODE.get(metadata.country_code or 0, ())) != 1 or metadata.national_prefix_transform_rule:
+    if (
+        len(COUNTRY_CODE_TO_REGION_CODE.get(metadata.country_code or 0, ())) != 1
+        or metadata.national_prefix_transform_rule
+    ):
         return None, ""
     lengths = [n for n in metadata.mobile.possible_length if n > 0]
     pattern = rf"(?=[0-9]{{{min(lengths)},{max(lengths)}}}$)(?:{metadata.mobile.national_number_pattern})"

@@ -1,9 +1,9 @@
 """Finding plugins and binding their hooks.
 
 Transports are found by entry point (group ``notify``, name ``provider.dialect``) or named under ``transports:`` in the
-YAML; an entry point without a dot in its name, and each module under ``plugins:``, is a wrapper or listener. A manager is
-made by ``assemble``, filled, checked, and never changed again: a plugin that is registered after hooks were bound would
-leak into them.
+YAML; an entry point without a dot in its name, and each module under ``plugins:``, is a wrapper or listener. A manager
+is made by ``assemble``, filled, checked, and never changed again: a plugin that is registered after hooks were bound
+would leak into them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -52,7 +52,9 @@ def load(name: str) -> Any:
     try:
         return entry.load()
     except ModuleNotFoundError as error:
-        raise PluginError(f"plugin {name!r} needs {error.name!r}, which is not installed: {_remedy(entry, error)}") from error
+        raise PluginError(
+            f"plugin {name!r} needs {error.name!r}, which is not installed: {_remedy(entry, error)}"
+        ) from error
 
 
 def load_module(dotted: str) -> Any:
@@ -73,7 +75,9 @@ def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
     except PackageNotFoundError:
         wanted = []
     package = (error.name or "").partition(".")[0]
-    extras = [line.rpartition("extra == ")[2].strip("\"' ") for line in wanted if line.lower().startswith(package.lower())]
+    extras = [
+        line.rpartition("extra == ")[2].strip("\"' ") for line in wanted if line.lower().startswith(package.lower())
+    ]
     if extras and "extra ==" in " ".join(wanted):
         return f"pip install '{distribution}[{extras[0]}]'"
     return f"pip install {package}"
@@ -92,9 +96,7 @@ class Witness:
         if submission.message.to != submission.recipients:
             raise PluginError("a wrapper around send changed the recipients: it may change only what is said")
         try:
-            accepted = yield
-            if not isinstance(accepted, Accepted):
-                raise TypeError(f"send returned {type(accepted).__name__} instead of Accepted")
+            accepted = of_type(Accepted, (yield), "send")
         except SendError as error:
             submission.outcome = error
             raise
@@ -105,6 +107,16 @@ class Witness:
         return accepted
 
 
+Expected = TypeVar("Expected")
+
+
+def of_type(expected: type[Expected], answer: object, hook: str) -> Expected:
+    """What a hook returned, if it is what its specification says. Raises ``TypeError``."""
+    if not isinstance(answer, expected):
+        raise TypeError(f"{hook} returned {type(answer).__name__} instead of {expected.__name__}")
+    return answer
+
+
 def _local_failure(error: Exception, *, left: bool) -> SendError:
     """The verdict on an exception inside a plugin. Its text is not repeated: it may quote what was sent."""
     if left:
@@ -113,7 +125,7 @@ def _local_failure(error: Exception, *, left: bool) -> SendError:
 
 
 class Transport:
-    """One dialect with its hooks bound: calling one asks this transport, and the wrappers around it, and nobody else."""
+    """One dialect with its hooks bound: calling one asks this transport and the wrappers around it, nobody else."""
 
     def __init__(self, name: str, plugin: Any, manager: pluggy.PluginManager, others: Iterable[Any]) -> None:
         others = list(others)

@@ -17,7 +17,9 @@ class Redactor:
     """Cleans replies of one account's secrets."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        spelled = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+        spelled = {
+            form for secret in secrets if secret for form in (secret, quote(secret, safe=""), quote_plus(secret))
+        }
         ordered = sorted(spelled, key=len, reverse=True)
         self._secret = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
@@ -27,5 +29,7 @@ class Redactor:
         if self._secret is not None:
             raw = self._secret.sub("***", raw)
         if text:
-            raw = raw.replace(text, "<text>").replace(quote(text, safe=""), "<text>").replace(quote_plus(text), "<text>")
+            raw = (
+                raw.replace(text, "<text>").replace(quote(text, safe=""), "<text>").replace(quote_plus(text), "<text>")
+            )
         return _PHONE.sub(lambda digits: digits[0] if digits[0] == keep else "<phone>", raw)

@@ -1,7 +1,7 @@
 """Failover: a message's way along the paths of a route.
 
-The rule: another path is tried only for recipients to whom the message surely was not sent, and only where the failure's
-scope leaves that path a chance. In doubt stops, unless the route says otherwise.
+The rule: another path is tried only for recipients to whom the message surely was not sent, and only where the
+failure's scope leaves that path a chance. In doubt stops, unless the route says otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Tell = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Paths in order, and how they are walked. ``deadline`` is in seconds; ``resend_doubt`` sends again what is in doubt."""
+    """Paths in order, and how they are walked: ``deadline`` in seconds; ``resend_doubt`` sends doubts again."""
 
     name: str
     paths: tuple[Path, ...]
@@ -55,7 +55,14 @@ class Route:
         return list(self.paths)
 
 
-def send(route: Route, message: Message, *, now: Callable[[], datetime], tell: Tell, draw: Callable[[], float] = random.random) -> Result:
+def send(
+    route: Route,
+    message: Message,
+    *,
+    now: Callable[[], datetime],
+    tell: Tell,
+    draw: Callable[[], float] = random.random,
+) -> Result:
     """Send an addressed message along ``route`` and say what became of it, per recipient.
 
     Raises ``InvalidMessage`` where no path of the route could carry it at all.
@@ -134,9 +141,7 @@ class _Walk:
         event = FailedOver(
             route=self.route.name, previous=previous.name, path=path.name, recipients=recipients, error=error
         )
-        log.warning(
-            "failed over from %s to %s: %s", previous.name, path.name, error, extra={"action": "failed_over"}
-        )
+        log.warning("failed over from %s to %s: %s", previous.name, path.name, error, extra={"action": "failed_over"})
         self.tell("failed_over", event=event)
 
     def _submit_all(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> None:
@@ -168,7 +173,9 @@ class _Walk:
         self._accepted(path, worded, accepted)
         return None
 
-    def _note(self, path: Path, at: datetime, started: float, recipients: tuple[str, ...], outcome: Accepted | SendError) -> None:
+    def _note(
+        self, path: Path, at: datetime, started: float, recipients: tuple[str, ...], outcome: Accepted | SendError
+    ) -> None:
         error = outcome if isinstance(outcome, SendError) else None
         attempt = Attempt(
             path=path.name,
@@ -269,7 +276,10 @@ class _Walk:
         if number in self.doubts:
             return self.doubts[number]
         error = self.pending[number] or SendError(
-            "the route's deadline passed before a path could take the message", sent=Sent.NO, retry=Retry.LATER, code="deadline"
+            "the route's deadline passed before a path could take the message",
+            sent=Sent.NO,
+            retry=Retry.LATER,
+            code="deadline",
         )
         return Delivery(recipient=number, state=State.REJECTED, error=error)
 

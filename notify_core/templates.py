@@ -35,7 +35,9 @@ def _rendered(name: str, template: Template, values: Mapping[str, object]) -> st
     try:
         return template.render(values)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidMessage(f"template {name!r} cannot be rendered with these values: {type(error).__name__}") from error
+        raise InvalidMessage(
+            f"template {name!r} cannot be rendered with these values: {type(error).__name__}"
+        ) from error
 
 
 def _compiled(text: str) -> tuple[Template, frozenset[str]]:

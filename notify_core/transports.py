@@ -11,11 +11,21 @@ from typing import Any
 
 from notify_core.breaker import Breaker
 from notify_core.config import Config
-from notify_core.errors import ConfigError, Fault, InvalidMessage, Scope, SendError, Sent, UnreadableReply, Unsupported, nearest
+from notify_core.errors import (
+    ConfigError,
+    Fault,
+    InvalidMessage,
+    Scope,
+    SendError,
+    Sent,
+    UnreadableReply,
+    Unsupported,
+    nearest,
+)
 from notify_core.http import Exchange, Session
 from notify_core.limits import SlidingLimits
 from notify_core.messages import Accepted, Balance, Inbound, Message, Push, Report, Sms, Submission
-from notify_core.plugins import Plugins, Transport
+from notify_core.plugins import Plugins, Transport, of_type
 from notify_core.redaction import Redactor
 from notify_core.segments import segments, signed
 from notify_core.settings import AccountSettings
@@ -120,7 +130,9 @@ class Path:
         return detached(error)
 
     def _clean(self, raw: str, message: Message, task_id: str) -> str:
-        return self.account.redactor.clean(raw, message.text if isinstance(message, Sms) else "", task_id) if raw else ""
+        return (
+            self.account.redactor.clean(raw, message.text if isinstance(message, Sms) else "", task_id) if raw else ""
+        )
 
     def balance(self) -> Balance:
         """The credit left. Raises ``SendError``, ``Unsupported``."""
@@ -133,7 +145,7 @@ class Path:
         return reports
 
     def inbound(self) -> list[Inbound]:
-        """Messages from subscribers that are waiting; each is handed out once. Raises ``SendError``, ``Unsupported``."""
+        """Subscribers' messages that are waiting; each is handed out once. Raises ``SendError``, ``Unsupported``."""
         messages: list[Inbound] = self._ask(list, "inbound")
         return messages
 
@@ -156,15 +168,12 @@ class Path:
         call = self._hook(hook)
         exchange = self.account.session.exchange()
         try:
-            answer = call(settings=self.account.settings, http=exchange, **arguments)
-            if not isinstance(answer, expected):
-                raise TypeError(f"{hook} returned {type(answer).__name__} instead of {expected.__name__}")
+            return of_type(expected, call(settings=self.account.settings, http=exchange, **arguments), hook)
         except SendError as error:
             error.raw = self.account.redactor.clean(error.raw)
             raise
         except Exception as error:
             raise self._unread(hook, error, exchange) from error
-        return answer
 
     def _unread(self, hook: str, error: Exception, exchange: Exchange) -> SendError:
         if not exchange.replies:
@@ -190,7 +199,9 @@ def _vetoed(error: Exception | None) -> Exception:
 class Paths:
     """Every path of a configuration: each account by each transport of its provider."""
 
-    def __init__(self, config: Config, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, config: Config, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.accounts = {name: _account(name, settings, now, clock) for name, settings in config.accounts.items()}
         self._paths = {path.name: path for path in _all(self.accounts, config.plugins, clock)}
         self._preferred = [name for route in config.routes.values() for name in route.paths]
@@ -226,9 +237,7 @@ class Paths:
             account.session.close()
 
 
-def _account(
-    name: str, settings: AccountSettings, now: Callable[[], datetime], clock: Callable[[], float]
-) -> Account:
+def _account(name: str, settings: AccountSettings, now: Callable[[], datetime], clock: Callable[[], float]) -> Account:
     limits = SlidingLimits(settings.limits, clock)
     return Account(name, settings, Session(settings, now), limits, Redactor(settings.secrets()))
 

@@ -1,7 +1,7 @@
 """Reading a YAML file safely, keeping the line of everything in it.
 
-Every scalar stays text, as it is written (``0123`` and ``NO`` are what they look like); the models give types. Values may
-hold ``${ENV}``, ``${ENV:-default}`` and ``${file:/path}``; ``$${`` writes a literal ``${``.
+Every scalar stays text, as it is written (``0123`` and ``NO`` are what they look like); the models give types. Values
+may hold ``${ENV}``, ``${ENV:-default}`` and ``${file:/path}``; ``$${`` writes a literal ``${``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def read(path: str | os.PathLike[str]) -> Document:
     root = _composed(file, _text(file))
     document = Document(file)
     if not isinstance(root, MappingNode):
-        raise ConfigError([Fault(file, 1, "", "expected `accounts:` and `routes:`; found no mapping of keys to values")])
+        raise ConfigError(
+            [Fault(file, 1, "", "expected `accounts:` and `routes:`; found no mapping of keys to values")]
+        )
     document.data = _Reader(document).mapping(root, ())
     return document
 
@@ -68,7 +70,9 @@ def _text(file: str) -> str:
     try:
         return Path(file).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError([Fault(file, 0, "", "no such file; copy config/notify.example.yaml and fill it in")]) from None
+        raise ConfigError(
+            [Fault(file, 0, "", "no such file; copy config/notify.example.yaml and fill it in")]
+        ) from None
     except OSError as error:
         raise ConfigError([Fault(file, 0, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
@@ -86,7 +90,9 @@ def _composed(file: str, text: str) -> Node:
     except RecursionError:
         raise ConfigError([Fault(file, 0, "", "is nested too deeply")]) from None
     if root is None:
-        raise ConfigError([Fault(file, 0, "", "is empty; write `accounts:` and `routes:` (see config/notify.example.yaml)")])
+        raise ConfigError(
+            [Fault(file, 0, "", "is empty; write `accounts:` and `routes:` (see config/notify.example.yaml)")]
+        )
     return root
 
 
@@ -178,7 +184,9 @@ class _Reader:
             return ""
         value = os.environ.get(name, "")
         if not value and not has_default:
-            self._document.fault(place, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
+            self._document.fault(
+                place, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
+            )
         return value or default
 
     def _from_file(self, name: str, place: Place) -> str:
