@@ -1,0 +1,83 @@
+"""What a request came to, out of the fields that the dialects answer with under different names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from notify_core.errors import Retry, Scope, SendError, Sent
+from notify_core.messages import Accepted
+from notify_ipyy import addressing, codes
+from notify_ipyy.codes import Code
+from notify_ipyy.replies import Answer
+
+_UNSEEN = Code("", "", (), "the gateway refused", Scope.PROVIDER, Retry.LATER)
+_BY_NAME = Code("", "", (), "the gateway names this number as failed", Scope.RECIPIENT)
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
+_UNITS = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
+
+
+def accepted(
+    answer: Answer, recipients: Sequence[str], *, task_id: str, count: str, balance: str, errors: str = ""
+) -> Accepted:
+    """The gateway took the submission. What it left out, or left at 0 for want of an id, is empty or None.
+
+    Numbers among ``errors`` count as refused only where they and ``count`` add up to all that were submitted.
+    """
+    taken = number(count)
+    failed = addressing.named(errors, recipients) if errors else ()
+    certain = failed and taken == len(recipients) - len(failed)
+    return Accepted(
+        task_id=identifier(task_id),
+        count=taken,
+        refused={recipient: _error(_BY_NAME, answer) for recipient in failed} if certain else {},
+        balance=units(balance),
+        raw=answer.raw,
+    )
+
+
+def refusal(
+    answer: Answer,
+    recipients: Sequence[str] = (),
+    *,
+    word: str = "",
+    message: str = "",
+    count: str = "",
+    errors: str = "",
+) -> SendError:
+    """The error for what the gateway refused.
+
+    ``word`` is a code's number or name; without one the code is known by its Chinese ``message``. A refusal that counts
+    recipients as taken contradicts itself: it is in doubt.
+    """
+    code = codes.by_word(word) if word else codes.by_message(message)
+    error = _error(code or _UNSEEN, answer)
+    if code is None:
+        error.code = word
+        error.description = addressing.masked(" ".join(message.split())[:200]) or error.description
+    if error.scope is Scope.RECIPIENT:
+        error.recipients = addressing.named(f"{message} {errors}", recipients)
+    if number(count) or error.sent is Sent.UNKNOWN:
+        error.sent, error.retry = Sent.UNKNOWN, Retry.NEVER
+    return error
+
+
+def _error(code: Code, answer: Answer) -> SendError:
+    description = f"{code.meaning}: {code.messages[0]}" if code.messages else code.meaning
+    return SendError(description, sent=code.sent, scope=code.scope, retry=code.retry, code=code.text, raw=answer.raw)
+
+
+def identifier(text: str) -> str:
+    """A task id, which is opaque; empty for the 0 that white-label gateways give where they have none."""
+    return "" if text == "0" else text
+
+
+def number(text: str) -> int | None:
+    """A count as the gateway wrote it, None for what is none."""
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
+def units(text: str) -> Decimal | None:
+    """A credit as the gateway wrote it (postpaid ones can be negative), None for what is none."""
+    return Decimal(text) if _UNITS.fullmatch(text) else None
