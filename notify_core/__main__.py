@@ -1,0 +1,5 @@
+"""``python -m notify_core`` is ``notify``."""
+
+from notify_core.cli import main
+
+main()

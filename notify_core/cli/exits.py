@@ -1,0 +1,111 @@
+"""How a command ends: the words, the advice and the exit code of every error, in one place."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import asdict
+from math import ceil
+from pathlib import Path
+
+from notify_core.cli import terminal
+from notify_core.errors import ConfigError, NotifyError, Retry, Scope, SendError, Sent
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+IN_DOUBT = 3
+INTERRUPTED = 130  # 128 and SIGINT, as shells count
+
+
+class Misuse(NotifyError):
+    """What the command line was given cannot work; the text says what to write."""
+
+
+def code(error: Exception) -> int:
+    """The exit code of a command that an error ended."""
+    if isinstance(error, SendError):
+        return IN_DOUBT if error.sent is Sent.UNKNOWN else FAILED
+    return USAGE if isinstance(error, NotifyError) else FAILED
+
+
+def report(error: BaseException, *, as_json: bool) -> None:
+    """Say what went wrong: on stderr for people, and on stdout for programs."""
+    if os.environ.get("NOTIFY_DEBUG"):
+        terminal.complain("".join(traceback.format_exception(error)))
+    terminal.complain(*_words(error), *_notes(error))
+    if as_json:
+        terminal.show_json({"error": document(error)})
+
+
+def document(error: BaseException) -> dict[str, object]:
+    """An error as ``--json`` tells it."""
+    kind: dict[str, object] = {"kind": type(error).__name__}
+    if notes := _notes(error):
+        kind["notes"] = notes
+    if isinstance(error, SendError):
+        return kind | {fact: getattr(error, fact) for fact in _VERDICT}
+    if isinstance(error, ConfigError):
+        return kind | {"faults": [asdict(fault) for fault in error.faults]}
+    return kind | {"description": str(error) if isinstance(error, NotifyError) else ""}
+
+
+_VERDICT = ("description", "code", "sent", "scope", "retry", "after")
+
+
+def advised(error: SendError) -> str:
+    """What went wrong and what to do: for a request that surely had no effect, or a question that got no answer."""
+    words = str(error)
+    return f"{words}{'' if words.endswith(('?', '.')) else '.'} {_advice(error)}."
+
+
+def _advice(error: SendError) -> str:
+    if error.retry is Retry.NOW:
+        return "Try again"
+    if error.after:
+        return f"Try again in {_span(error.after)}"
+    if error.retry is Retry.LATER and error.scope is not Scope.ACCOUNT:
+        return "Try again later"
+    return _ADVICE[error.scope]
+
+
+def _span(seconds: float) -> str:
+    """Seconds, rounded up to a unit that people count in."""
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if seconds > 2 * size:
+            return f"{ceil(seconds / size)} {unit}"
+    return f"{ceil(seconds)} s"
+
+
+_ADVICE = {
+    Scope.MESSAGE: "Change what you send: no gateway would take it",
+    Scope.RECIPIENT: "Check the number, or ask the provider about it",
+    Scope.TRANSPORT: "Check base_url and what this transport needs, or take another path",
+    Scope.ACCOUNT: "Check the account in the configuration, and with the provider",
+    Scope.PROVIDER: "Ask the provider",
+}
+
+
+def _words(error: BaseException) -> list[str]:
+    if isinstance(error, ConfigError):
+        count = len(error.faults)
+        return [*map(str, error.faults), f"{count} fault{'s' * (count != 1)} in the configuration; nothing was started"]
+    if isinstance(error, SendError) and error.sent is Sent.NO:
+        return [advised(error)]
+    if isinstance(error, KeyboardInterrupt):
+        return ["Interrupted."]
+    if isinstance(error, NotifyError):
+        return [str(error)]
+    return [_bug(error)]
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What a command added to the error: what it means here, and what was saved."""
+    return list(getattr(error, "__notes__", ()))
+
+
+def _bug(error: BaseException) -> str:
+    """A defect of the program in one line. The error's text is left out: it may quote a secret or what was sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"notify failed by a defect of its own ({type(error).__name__}{place}); NOTIFY_DEBUG=1 shows the traceback"
