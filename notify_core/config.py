@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from notify_core.errors import ConfigError, nearest
 from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
@@ -19,7 +32,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def _listed(value: object) -> object:
-    return {"paths": value} if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return {"paths": value}
+    if isinstance(value, Mapping | RouteSettings):
+        return value
+    raise ValueError("expected a list of paths such as [clinic.json], or a block that begins with `paths:`")
 
 
 class RouteSettings(Strict):
@@ -35,6 +52,13 @@ class RouteSettings(Strict):
     """How long the whole walk may take, failover included."""
     in_doubt: Literal["hold", "failover"] = "hold"
     """hold: a message in doubt is not sent again. failover: it is, and may arrive (and be billed) twice."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The block, or the list of its paths alone."""
+        block = handler(schema)
+        paths = handler.resolve_ref_schema(block)["properties"]["paths"]
+        return {"anyOf": [paths, block]}
 
 
 class FileSettings(Strict):
@@ -86,7 +110,14 @@ def load_config(path: str | os.PathLike[str], *, others: tuple[object, ...] = ()
 
 def from_mapping(data: Mapping[str, Any], *, others: tuple[object, ...] = ()) -> Config:
     """The same from a mapping as the YAML would give it. Raises ``ConfigError``; its faults have no lines."""
-    return _Check(Document("configuration", data=dict(data))).config(others)
+    return _Check(Document("configuration", data=_keyed(data))).config(others)
+
+
+def _keyed(value: Any) -> Any:
+    """Mappings with their keys as text, as YAML gives them, all the way down."""
+    if isinstance(value, Mapping):
+        return {str(key): _keyed(inner) for key, inner in value.items()}
+    return [_keyed(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def json_schema() -> dict[str, Any]:
@@ -166,6 +197,7 @@ class _Check:
             return None
         if len(models) > 1:
             self._document.fault((*place, "provider"), "its transports disagree about the model of an account")
+            return None
         return self._validated(models.pop(), block, place) if models else None
 
     def _provider(self, provider: str, place: Place, dotted: dict[str, Any]) -> dict[str, Any]:
@@ -176,14 +208,14 @@ class _Check:
             providers = {name.rpartition(".")[0] for name in known}
             self._document.fault(place, f"no plugin speaks to {provider!r}{nearest(provider, providers)}")
         for name in names:
-            self._import(name, dotted.get(name), place)
+            self._import(name, dotted.get(name, ""), place)
         return {name: self._modules[name] for name in names if name in self._modules}
 
     def _import(self, name: str, dotted: Any, place: Place) -> None:
-        if name in self._modules:
+        if name in self._modules or not isinstance(dotted, str):
             return
         try:
-            self._modules[name] = load_module(dotted) if isinstance(dotted, str) else load(name)
+            self._modules[name] = load_module(dotted) if dotted else load(name)
         except PluginError as error:
             self._document.fault(("transports", name) if dotted else place, str(error))
 
@@ -251,20 +283,22 @@ class _Check:
             for found in error.errors(include_url=False, include_context=False):
                 inner = tuple(found["loc"])
                 message = _sentence(model, inner, found["type"], found["msg"])
-                self._document.fault((*place, *inner), message + self._found((*place, *inner), found["type"], model))
+                shown = "" if _is_secret(model, inner) else self._found((*place, *inner), found["type"])
+                self._document.fault((*place, *inner), message + shown)
             return None
 
-    def _found(self, place: Place, kind: str, model: type[BaseModel]) -> str:
-        """The value that is wrong, where it may be shown: written in the file itself, and no secret."""
+    def _found(self, place: Place, kind: str) -> str:
+        """The value that is wrong, where it may be shown: it is written in the file itself."""
         if kind in ("missing", "extra_forbidden") or place not in self._document.written:
-            return ""
-        field = model.model_fields.get(str(place[-1]))
-        if field is not None and field.annotation is SecretStr:
             return ""
         value: Any = self._document.data
         for step in place:
             value = value[step]
-        return f"; found {value!r}"
+        return f"; found {_IN_ADDRESS.sub('***', value)!r}"
+
+
+# Where an address may hold a password that does not belong there: before the host, and in its query.
+_IN_ADDRESS = re.compile(r"(?<=//)[^/]*(?=@)|(?<=[?#]).+", re.DOTALL)
 
 
 _EXPECTED = {
@@ -284,27 +318,41 @@ def _sentence(model: type[BaseModel], inner: Place, kind: str, text: str) -> str
     if kind == "missing":
         return f"is missing: {_description(model, inner)}"
     if kind == "extra_forbidden":
-        return f"unknown key{nearest(str(inner[-1]), _model_at(model, inner[:-1]).model_fields)}"
+        return f"unknown key{nearest(str(inner[-1]), _fields(_model_at(model, inner[:-1])))}"
     if kind in ("too_short", "too_long"):
         return "expected at least one entry"
     return _EXPECTED.get(kind) or text.removeprefix("Value error, ").replace("Input should be", "expected")
 
 
 def _description(model: type[BaseModel], inner: Place) -> str:
-    field = _model_at(model, inner[:-1]).model_fields.get(str(inner[-1]))
+    field = _fields(_model_at(model, inner[:-1])).get(str(inner[-1]))
     return (field.description if field else "") or "give it a value"
+
+
+def _is_secret(model: type[BaseModel], inner: Place) -> bool:
+    """Whether the value at ``inner``, or one that it is a part of, is declared with a ``SecretStr``."""
+    fields = (_fields(_model_at(model, inner[:depth])).get(str(step)) for depth, step in enumerate(inner))
+    return any(field is not None and SecretStr in _named_in(field.annotation) for field in fields)
+
+
+def _named_in(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for argument in get_args(annotation):
+        yield from _named_in(argument)
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a block by the names that they have in the YAML."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _model_at(model: type[BaseModel], inner: Place) -> type[BaseModel]:
     """The model of the block at ``inner``: followed through the annotations of the fields on the way."""
     for step in inner:
-        if isinstance(step, str) and (field := model.model_fields.get(step)):
+        if isinstance(step, str) and (field := _fields(model).get(step)):
             model = next(_models_in(field.annotation), model)
     return model
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
+    return (each for each in _named_in(annotation) if isinstance(each, type) and issubclass(each, BaseModel))

@@ -72,6 +72,9 @@ class ConfigError(NotifyError):
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.file, fault.line)))
         super().__init__("\n".join(map(str, self.faults)))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Fault, ...]]]:
+        return type(self), (self.faults,)
+
 
 class InvalidMessage(NotifyError, ValueError):
     """The message cannot be sent as it is. Nothing left this process; the text says what to change."""
@@ -125,14 +128,14 @@ class UnreadableReply(SendError):
     be lost because it could not be read.
     """
 
-    def __init__(self, description: str, payload: bytes) -> None:
-        super().__init__(description, sent=Sent.UNKNOWN, scope=Scope.TRANSPORT, retry=Retry.NEVER)
+    def __init__(self, description: str, payload: bytes = b"", *, raw: str = "") -> None:
+        super().__init__(description, sent=Sent.UNKNOWN, scope=Scope.TRANSPORT, retry=Retry.NEVER, raw=raw)
         self.payload = payload
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint for a misspelt name: ``; did you mean 'clinic'?``, or the names there are, or nothing."""
+    """The hint for a misspelt name: ``; did you mean 'clinic'?``, or the names there are (if few), or nothing."""
     names = sorted(known)
     if close := get_close_matches(name, names, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= 30 else ""

@@ -7,15 +7,20 @@ which cost half of a call and which nothing here may use: credentials must not f
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from http.client import HTTPResponse
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import certifi
 import requests
@@ -24,11 +29,15 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import Retry as Retries
 from urllib3.util import Timeout
 
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.exchange import Reply
-from notify_core.settings import AccountSettings
+from notify_core.settings import AccountSettings, is_loopback
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MOST_BYTES = 8 * 1024 * 1024
 """The longest reply that is read: 4,000 reports in one (gateway.md, part 1 §5) are about one megabyte."""
@@ -36,6 +45,7 @@ MOST_BYTES = 8 * 1024 * 1024
 _NO_HEADERS: Mapping[str, str] = {}
 _CHUNK = 65536
 _CONNECTING = "notify_connecting"
+_ONCE = Retries(total=False, redirect=False)
 
 
 # --- what a failure means -------------------------------------------------------------------------------------------
@@ -44,37 +54,36 @@ SURELY_NOT: dict[type[BaseException], str] = {
     urllib3.exceptions.NameResolutionError: "the host name cannot be resolved; check base_url and DNS",
     urllib3.exceptions.NewConnectionError: "no connection; is the gateway reachable from here?",
     urllib3.exceptions.ConnectTimeoutError: "no connection within connect_timeout",
-    urllib3.exceptions.ProxyError: "the proxy refused",
     urllib3.exceptions.ProxySchemeUnknown: "the proxy's address is not one; check HTTPS_PROXY",
     urllib3.exceptions.ProxySchemeUnsupported: "the proxy's scheme is not supported",
     urllib3.exceptions.EmptyPoolError: "every connection is in use",
-    urllib3.exceptions.FullPoolError: "every connection is in use",
     urllib3.exceptions.ClosedPoolError: "the session is closed",
     urllib3.exceptions.LocationValueError: "not an address",
     urllib3.exceptions.URLSchemeUnknown: "not an http or https address",
     urllib3.exceptions.HostChangedError: "the address left the gateway's host",
-    urllib3.exceptions.UnrewindableBodyError: "the body cannot be sent again",
     requests.exceptions.ConnectTimeout: "no connection within connect_timeout",
-    requests.exceptions.ProxyError: "the proxy refused",
     requests.exceptions.InvalidURL: "not an address",
     requests.exceptions.InvalidSchema: "not an http or https address",
     requests.exceptions.MissingSchema: "not an http or https address",
     requests.exceptions.URLRequired: "not an address",
     requests.exceptions.InvalidHeader: "a header has a value that HTTP cannot carry",
     requests.exceptions.InvalidJSONError: "the request cannot be written as JSON",
-    requests.exceptions.UnrewindableBodyError: "the body cannot be sent again",
 }
 """Exceptions after which nothing can have reached the gateway, whatever else happened."""
 
 IN_DOUBT: dict[type[BaseException], str] = {
     urllib3.exceptions.ReadTimeoutError: "no answer within read_timeout",
     urllib3.exceptions.SSLError: "TLS failed",
+    # urllib3 says so too where a proxy cut the connection after reading all: http.client has closed it by then, and a
+    # closed connection "has not connected to its proxy". A proxy that refuses does it while the connection is made.
+    urllib3.exceptions.ProxyError: "the proxy failed",
     urllib3.exceptions.IncompleteRead: "the answer broke off",
     urllib3.exceptions.ProtocolError: "the connection was cut",
     urllib3.exceptions.DecodeError: "the answer's encoding cannot be undone",
     urllib3.exceptions.HTTPError: "the exchange failed",
     requests.exceptions.ReadTimeout: "no answer within read_timeout",
     requests.exceptions.SSLError: "TLS failed",
+    requests.exceptions.ProxyError: "the proxy failed",
     requests.exceptions.ChunkedEncodingError: "the answer broke off",
     requests.exceptions.JSONDecodeError: "the answer is not JSON",
     requests.exceptions.ConnectionError: "the connection was cut",
@@ -92,18 +101,19 @@ def failure(error: BaseException) -> SendError:
     and whatever rose before the connection stood, a TLS handshake included, sent nothing.
     """
     causes = _causes(error)
-    for cause in causes:
-        if words := _words(SURELY_NOT, cause):
-            return SendError(words, sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
-    words = next((words for cause in causes if (words := _words(IN_DOUBT, cause))), "the exchange failed")
+    kinds = [_kind(cause) for cause in causes]
+    if surely := next((kind for kind in kinds if kind in SURELY_NOT), None):
+        return SendError(SURELY_NOT[surely], sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
+    words = IN_DOUBT[kinds[0]]
     if any(getattr(cause, _CONNECTING, False) for cause in causes):
         words = f"{words} before the connection stood{_certificate(causes)}"
         return SendError(words, sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
     return SendError(words, sent=Sent.UNKNOWN, scope=Scope.TRANSPORT)
 
 
-def _words(table: Mapping[type[BaseException], str], error: BaseException) -> str:
-    return next((table[cls] for cls in type(error).__mro__ if cls in table), "")
+def _kind(error: BaseException) -> type[BaseException]:
+    """The entry of either table that is closest to the error's class."""
+    return next((cls for cls in type(error).__mro__ if cls in SURELY_NOT or cls in IN_DOUBT), Exception)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -123,8 +133,11 @@ def _certificate(causes: list[BaseException]) -> str:
     return f": {refused.verify_message}; REQUESTS_CA_BUNDLE names the CA file" if refused else ""
 
 
-def refusal(status: int, raw: str) -> SendError | None:
-    """The verdict on an HTTP status: None for 2xx; 3xx, 4xx and 503 did not take the request; all else is in doubt."""
+def refusal(status: int, raw: str, after: float | None = None) -> SendError | None:
+    """The verdict on an HTTP status: None for 2xx; 3xx, 4xx and 503 did not take the request; all else is in doubt.
+
+    ``after`` is the delay in seconds that the gateway asked for.
+    """
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
@@ -132,15 +145,81 @@ def refusal(status: int, raw: str) -> SendError | None:
         return SendError(words, sent=Sent.NO, code=f"HTTP {status}", raw=raw)
     if 400 <= status < 500 or status == 503:
         words = "the gateway did not take the request"
-        return SendError(words, sent=Sent.NO, retry=Retry.LATER, code=f"HTTP {status}", raw=raw)
+        return SendError(words, sent=Sent.NO, retry=Retry.LATER, after=after, code=f"HTTP {status}", raw=raw)
     return SendError("the gateway failed while it had the request", sent=Sent.UNKNOWN, code=f"HTTP {status}", raw=raw)
+
+
+def _delay(headers: Mapping[str, str]) -> float | None:
+    """Retry-After, where it is in seconds (RFC 9110 §10.2.3)."""
+    after = headers.get("retry-after", "")
+    return float(after) if after.isascii() and after.isdigit() else None
+
+
+# --- what urllib3 logs -----------------------------------------------------------------------------------------------
+
+
+class _Asking(threading.local):
+    """Whether this thread asks a gateway just now."""
+
+    here = False
+
+
+_asking = _Asking()
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """urllib3 logs every target at DEBUG, and that of a GET holds the password, the text and the numbers."""
+    if _asking.here and isinstance(record.args, tuple):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_without_query)
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
 
 
+class _Until(RawIOBase):
+    """Reads a socket until a moment (monotonic); then it is a timeout, however much has come by then."""
+
+    def __init__(self, raw: RawIOBase, sock: socket.socket, ends: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._ends = ends
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _WholeReply(HTTPResponse):
+    """A reply that has to be whole within the socket's timeout, which by itself bounds each read and no more."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(sock, *arguments, **keywords)
+        if seconds := sock.gettimeout():
+            self.fp = BufferedReader(_Until(self.fp.detach(), sock, time.monotonic() + seconds))
+
+
 class _MarksConnecting:
     """A connection that marks what is raised while it is being made, so that ``failure`` can tell before from after."""
+
+    response_class: Any = _WholeReply
 
     def connect(self) -> None:
         try:
@@ -244,12 +323,14 @@ class Session:
         self._timeout = Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
         self._requests = requests.Session()
         self._requests.trust_env = False
-        self._requests.proxies = get_environ_proxies(settings.base_url)
+        # A proxy is for what lies beyond this machine; it would ask itself for what listens on loopback here.
+        self._requests.proxies = {} if _local(settings.base_url) else get_environ_proxies(settings.base_url)
         self._requests.headers = {"User-Agent": "notify-core", "Accept": "*/*", "Accept-Encoding": "identity"}
         adapter = _Adapter(pool_connections=4, pool_maxsize=settings.connections)
         self._requests.mount("https://", adapter)
         self._requests.mount("http://", adapter)
         self._addresses: dict[tuple[str, ...], _Address] = {}
+        self._pools: set[HTTPConnectionPool] = set()  # an error's traceback can keep one alive that no address here has
         self._lock = threading.Lock()
         self.now = now
 
@@ -258,32 +339,43 @@ class Session:
         return Exchange(self, None if seconds is None else time.monotonic() + seconds)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; what is sent after that is surely not sent."""
         self._requests.close()
+        with self._lock:
+            for pool in self._pools:
+                pool.close()
 
     def address(self, method: str, path: str, headers: Mapping[str, str]) -> _Address:
         """The prepared address of ``path``, made once for each combination of headers."""
         key = (method, path, *headers.items()) if headers else (method, path)
         if found := self._addresses.get(key):  # type: ignore[arg-type]
             return found
-        url = path if "://" in path else self._settings.base_url + path
         with self._lock:
-            made = _Address(self._requests, method, url, headers, self._settings.keep_alive)
+            made = _Address(self._requests, method, self._url(path), headers, self._settings.keep_alive)
+            self._pools.add(made.pool)
             if len(self._addresses) < 256 and "?" not in path:
                 self._addresses[key] = made  # type: ignore[index]
         return made
+
+    def _url(self, path: str) -> str:
+        """The whole address. What is absolute comes from a plugin, and is held to the rule for ``base_url``."""
+        if not path.startswith(("http://", "https://")):
+            return self._settings.base_url + path
+        if path.startswith("http://") and not self._settings.allow_insecure and not _local(path):
+            raise SendError("http:// would send the password in clear; use https://, or set allow_insecure: true")
+        return path
 
     def timeout(self, ends: float | None) -> Timeout:
         """The account's timeouts, cut to what is left until ``ends`` (monotonic)."""
         if ends is None:
             return self._timeout
         left = max(ends - time.monotonic(), 0.001)
-        return Timeout(connect=min(left, self._settings.connect_timeout), read=min(left, self._settings.read_timeout))
+        connect, read = self._settings.connect_timeout, self._settings.read_timeout
+        return Timeout(total=left, connect=min(left, connect), read=min(left, read))
 
-    @property
-    def read_timeout(self) -> float:
-        """Seconds that a whole reply may take."""
-        return self._settings.read_timeout
+
+def _local(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 class Exchange:
@@ -317,17 +409,19 @@ class Exchange:
         try:
             address = self._session.address(method, path, headers)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise failure(error) from error
-        self.left = True
+            raise failure(error) from None  # it quotes the address, which may hold a password
+        left_before, self.left, _asking.here = self.left, True, True
         try:
             reply = self._reply(address, method, body)
         except (OSError, urllib3.exceptions.HTTPError, requests.RequestException) as error:
             verdict = failure(error)
-            self.left = verdict.sent is Sent.UNKNOWN
+            self.left = left_before or verdict.sent is Sent.UNKNOWN
             raise verdict from error
+        finally:
+            _asking.here = False
         self.replies.append(reply)
-        if verdict_on_status := refusal(reply.status, reply.body[:2000].decode("utf-8", "replace")):
-            raise verdict_on_status
+        if refused := refusal(reply.status, reply.body[:_CHUNK].decode("utf-8", "replace"), _delay(reply.headers)):
+            raise refused
         return reply
 
     def _reply(self, address: _Address, method: str, body: bytes | None) -> Reply:
@@ -336,7 +430,7 @@ class Exchange:
             address.target,
             body,
             address.headers,
-            retries=False,
+            retries=_ONCE,
             redirect=False,
             assert_same_host=False,
             timeout=self._session.timeout(self._ends),
@@ -351,8 +445,7 @@ class Exchange:
         return Reply(response.status, content, {name.lower(): value for name, value in response.headers.items()})
 
     def _content(self, response: Any) -> bytes:
-        """The whole body: bounded in size, and in time too, so that a slow drip does not hold a thread."""
-        ends = time.monotonic() + self._session.read_timeout if self._ends is None else self._ends
+        """The whole body, bounded in size."""
         chunks: list[bytes] = []
         size = 0
         while chunk := response.read1(_CHUNK):
@@ -360,6 +453,4 @@ class Exchange:
             size += len(chunk)
             if size > MOST_BYTES:
                 raise UnreadableReply(f"the answer is longer than {MOST_BYTES} bytes", b"".join(chunks)[:MOST_BYTES])
-            if time.monotonic() > ends:
-                raise urllib3.exceptions.ReadTimeoutError(response, "", "the answer drips")
         return b"".join(chunks)

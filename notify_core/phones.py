@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,13 @@ from notify_core.errors import InvalidMessage
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+# What a number may look like where it is shown in part; anything longer, or with letters, may be a text gone astray.
+_SHOWN = re.compile(r"[+0-9 ().-]{8,20}")
 
 
 def mask(number: str) -> str:
     """The number as logs and reprs show it: ``+8613800138000`` becomes ``+86138****8000``."""
-    if len(number) < 8:
-        return "*" * len(number)
-    return f"{number[:-8]}****{number[-4:]}"
+    return f"{number[:-8]}****{number[-4:]}" if _SHOWN.fullmatch(number) else "****"
 
 
 def e164(number: str, region: str) -> str:
@@ -27,10 +27,28 @@ def e164(number: str, region: str) -> str:
     Raises ``InvalidMessage`` for what is no phone number of that region, or one that cannot take messages (a landline,
     a service number).
     """
+    if number.startswith("+"):
+        return number if _is_mobile(number) else _parsed(number, region)
     mobile, prefix = _mobile_pattern(region)
     if mobile is not None and mobile.fullmatch(number):
         return prefix + number
     return _parsed(number, region)
+
+
+def _is_mobile(number: str) -> bool:
+    """Whether a number with ``+`` is, as it stands, a mobile number of a country code's one region."""
+    regions = _regions()
+    region = regions.get(number[1:2]) or regions.get(number[1:3]) or regions.get(number[1:4])
+    mobile, prefix = _mobile_pattern(region or "ZZ")
+    return mobile is not None and mobile.fullmatch(number, len(prefix)) is not None
+
+
+@lru_cache(maxsize=1)
+def _regions() -> Mapping[str, str]:
+    """The region of each country code that has one only; no code begins with another (ITU-T E.164)."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    return {str(code): regions[0] for code, regions in COUNTRY_CODE_TO_REGION_CODE.items() if len(regions) == 1}
 
 
 @lru_cache(maxsize=64)
@@ -41,16 +59,12 @@ def _mobile_pattern(region: str) -> tuple[re.Pattern[str] | None, str]:
     numbers that no other rule of their region could read differently go this way: a region with a leading national
     prefix that such a number may start with, or with one prefix for several regions (``+1``), does not.
     """
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
     from phonenumbers.phonemetadata import PhoneMetadata
 
     metadata = PhoneMetadata.metadata_for_region(region, None)
     if metadata is None or metadata.mobile is None or not metadata.mobile.national_number_pattern:
         return None, ""
-    if (
-        len(COUNTRY_CODE_TO_REGION_CODE.get(metadata.country_code or 0, ())) != 1
-        or metadata.national_prefix_transform_rule
-    ):
+    if str(metadata.country_code) not in _regions() or metadata.national_prefix_transform_rule:
         return None, ""
     lengths = [n for n in metadata.mobile.possible_length if n > 0]
     pattern = rf"(?=[0-9]{{{min(lengths)},{max(lengths)}}}$)(?:{metadata.mobile.national_number_pattern})"
@@ -91,8 +105,3 @@ def _refuse_landline(parsed: PhoneNumber, number: str) -> None:
     }
     if kind := refused.get(number_type(parsed)):
         raise InvalidMessage(f"{mask(number)!r} is {kind} and cannot take messages: give a mobile number")
-
-
-def is_e164(number: str) -> bool:
-    """Whether ``number`` already has the form of E.164 (its validity is not looked at)."""
-    return _E164.fullmatch(number) is not None

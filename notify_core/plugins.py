@@ -9,6 +9,7 @@ would leak into them.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
@@ -18,13 +19,16 @@ from typing import Any, TypeVar
 import pluggy
 
 from notify_core import hookspecs
-from notify_core.errors import SendError, Sent, nearest
+from notify_core.errors import InvalidMessage, Scope, SendError, Sent, nearest
 from notify_core.exchange import Http
 from notify_core.messages import Accepted, Submission
+from notify_core.redaction import located
 
 GROUP = "notify"
 CAPABILITIES = ("send", "balance", "status", "inbound", "push", "change_password", "sandbox")
 """The hooks whose presence is a capability, in the order in which they are shown."""
+EVENTS = frozenset({"sent", "attempted", "failed_over", "in_doubt", "reported", "received"})
+"""The hooks that tell what happened: anybody may implement them."""
 
 log = logging.getLogger("notify")
 
@@ -55,16 +59,23 @@ def load(name: str) -> Any:
         raise PluginError(
             f"plugin {name!r} needs {error.name!r}, which is not installed: {_remedy(entry, error)}"
         ) from error
+    except Exception as error:
+        raise PluginError(f"plugin {name!r} cannot be imported: {located(error)}: {error}") from error
 
 
 def load_module(dotted: str) -> Any:
     """The plugin of that module, imported. Raises ``PluginError``."""
+    missing = f"no module {dotted!r}: give the dotted name of a module on Python's path"
+    if not all(map(str.isidentifier, dotted.split("."))):
+        raise PluginError(missing)
     try:
         return import_module(dotted)
     except ModuleNotFoundError as error:
-        if error.name and dotted.startswith(error.name):
-            raise PluginError(f"no module {dotted!r}: give the dotted name of a module on Python's path") from error
+        if error.name and f"{dotted}.".startswith(f"{error.name}."):
+            raise PluginError(missing) from error
         raise PluginError(f"module {dotted!r} needs {error.name!r}, which is not installed") from error
+    except Exception as error:
+        raise PluginError(f"module {dotted!r} cannot be imported: {located(error)}: {error}") from error
 
 
 def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
@@ -75,12 +86,10 @@ def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
     except PackageNotFoundError:
         wanted = []
     package = (error.name or "").partition(".")[0]
-    extras = [
-        line.rpartition("extra == ")[2].strip("\"' ") for line in wanted if line.lower().startswith(package.lower())
-    ]
-    if extras and "extra ==" in " ".join(wanted):
-        return f"pip install '{distribution}[{extras[0]}]'"
-    return f"pip install {package}"
+    spelled = "[-_.]".join(map(re.escape, re.split("[-_.]", package)))
+    requirement = re.compile(rf"{spelled}(?![\w.-]).*\bextra\s*==\s*[\"']([^\"']+)", re.IGNORECASE)
+    extra = next((found[1] for line in wanted if (found := requirement.match(line))), "")
+    return f"pip install '{distribution}[{extra}]'" if extra else f"pip install {package}"
 
 
 class Witness:
@@ -94,7 +103,8 @@ class Witness:
     def send(self, http: Http, submission: Submission) -> Any:
         """Note what the transport answered, or the ``SendError`` that stands for its failure."""
         if submission.message.to != submission.recipients:
-            raise PluginError("a wrapper around send changed the recipients: it may change only what is said")
+            words = "a wrapper around send changed the recipients: it may change only what is said"
+            raise SendError(words, scope=Scope.MESSAGE, code="vetoed")
         try:
             accepted = of_type(Accepted, (yield), "send")
         except SendError as error:
@@ -118,10 +128,12 @@ def of_type(expected: type[Expected], answer: object, hook: str) -> Expected:
 
 
 def _local_failure(error: Exception, *, left: bool) -> SendError:
-    """The verdict on an exception inside a plugin. Its text is not repeated: it may quote what was sent."""
+    """The verdict on an exception inside a plugin."""
     if left:
-        return SendError(f"{type(error).__name__} in the transport after the request left", sent=Sent.UNKNOWN)
-    return SendError(f"{type(error).__name__} in the transport before anything was sent", sent=Sent.NO)
+        return SendError(f"{located(error)}, in the transport after the request left", sent=Sent.UNKNOWN)
+    if isinstance(error, InvalidMessage):
+        return SendError(str(error), sent=Sent.NO)
+    return SendError(f"{located(error)}, in the transport before anything was sent", sent=Sent.NO)
 
 
 class Transport:
@@ -153,8 +165,13 @@ class Plugins:
         for listener in getattr(self._manager.hook, event).get_hookimpls():
             try:
                 listener.function(*(facts[name] for name in listener.argnames))
-            except Exception:
-                log.exception("listener failed", extra={"action": "listener_failed", "event": event})
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is not the sender's
+                _log_failure(event, error)
+
+
+def _log_failure(event: str, error: Exception) -> None:
+    facts = {"action": "listener_failed", "event": event}
+    log.error("a listener to %s failed: %s", event, located(error), extra=facts)
 
 
 def assemble(transports: Mapping[str, Any], others: Iterable[Any] = ()) -> Plugins:
@@ -166,13 +183,33 @@ def assemble(transports: Mapping[str, Any], others: Iterable[Any] = ()) -> Plugi
     manager.add_hookspecs(hookspecs)
     try:
         for name, plugin in transports.items():
-            manager.register(plugin, name)
+            _register(plugin, manager, name)
         for plugin in [*others, Witness()]:
-            manager.register(plugin)
+            _register(plugin, manager)
+            _refuse_usurper(plugin, manager)
         manager.check_pending()
-    except (pluggy.PluginValidationError, ValueError) as error:
-        raise PluginError(str(error)) from error
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"{_named(error.plugin)}: {' '.join(str(error).split())}") from error
     return Plugins(manager, {name: _bound(name, transports, manager) for name in transports})
+
+
+def _register(plugin: Any, manager: pluggy.PluginManager, name: str | None = None) -> None:
+    if manager.is_registered(plugin):
+        raise PluginError(f"{name or _named(plugin)} is there already: each plugin needs a module of its own")
+    manager.register(plugin, name or f"{_named(plugin)} {id(plugin)}")
+
+
+def _named(plugin: Any) -> str:
+    return str(getattr(plugin, "__name__", type(plugin).__qualname__))
+
+
+def _refuse_usurper(plugin: Any, manager: pluggy.PluginManager) -> None:
+    """Raise ``PluginError`` where a wrapper or listener would answer in the place of every transport."""
+    for caller in manager.get_hookcallers(plugin) or ():
+        own = (each for each in caller.get_hookimpls() if each.plugin is plugin)
+        answers = any(not (each.wrapper or each.hookwrapper) for each in own)
+        if answers and caller.has_spec() and caller.name not in EVENTS:
+            raise PluginError(f"{_named(plugin)}: its {caller.name} would replace every transport's: make it a wrapper")
 
 
 def _bound(name: str, transports: Mapping[str, Any], manager: pluggy.PluginManager) -> Transport:

@@ -18,7 +18,7 @@ from notify_core.events import FailedOver, InDoubt
 from notify_core.messages import Accepted, Message, Sms
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
-from notify_core.transports import Path
+from notify_core.transports import Path, detached
 
 log = logging.getLogger("notify")
 
@@ -153,10 +153,16 @@ class _Walk:
                 continue
             if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
                 waiting = [*self._others(path, worded, chunk, verdict), *waiting]
-            elif verdict.scope is not Scope.MESSAGE and (verdict.sent is Sent.NO or self.route.resend_doubt):
+            elif verdict.sent is Sent.NO or self.route.resend_doubt:
+                self._leave(waiting, verdict)
                 break
         for unsent in waiting:
             path.account.limits.give_back(unsent, _text(worded))
+
+    def _leave(self, unsent: list[tuple[str, ...]], verdict: SendError) -> None:
+        """Note why a path was not tried for the rest of its recipients."""
+        if verdict.sent is Sent.NO:
+            self.pending.update({number: verdict for chunk in unsent for number in chunk if number in self.pending})
 
     def _submit(self, path: Path, worded: Message) -> SendError | None:
         """One submission; what became of it is noted. Returns the verdict where it was not accepted."""
@@ -165,9 +171,10 @@ class _Walk:
         try:
             accepted = path.submit(worded, left)
         except SendError as error:
-            self._note(path, at, started, worded.to, error)
-            self._failed(path, worded, error)
-            return error
+            verdict = detached(error)  # raising it has given it frames anew
+            self._note(path, at, started, worded.to, verdict)
+            self._failed(path, worded, verdict)
+            return verdict
         path.breaker.succeeded()
         self._note(path, at, started, worded.to, accepted)
         self._accepted(path, worded, accepted)
@@ -198,8 +205,11 @@ class _Walk:
             if number not in accepted.refused:
                 self._settle(Delivery(recipient=number, state=State.ACCEPTED, path=path.name, task_id=accepted.task_id))
         for number, error in accepted.refused.items():
-            self._bar(path, (number,), error)
-            path.account.limits.give_back((number,), _text(worded))
+            if error.sent is Sent.UNKNOWN:
+                self._doubted(path, (number,), error)
+            else:
+                self._bar(path, (number,), error)
+                path.account.limits.give_back((number,), _text(worded))
 
     def _failed(self, path: Path, worded: Message, error: SendError) -> None:
         """Draw the consequences of a failed submission for its recipients, by the error's verdict."""
@@ -210,8 +220,9 @@ class _Walk:
         if error.scope is not Scope.RECIPIENT:
             path.account.limits.give_back(worded.to, _text(worded))
         if error.scope is Scope.MESSAGE:
-            for number in worded.to:
-                self._settle(Delivery(recipient=number, state=State.REJECTED, path=path.name, error=error))
+            for number in tuple(self.pending):
+                refused = Delivery(recipient=number, state=State.REJECTED, path=path.name, error=error)
+                self._settle(self.doubts.get(number, refused))
             return
         if error.scope is Scope.TRANSPORT:
             path.breaker.failed()
@@ -231,9 +242,9 @@ class _Walk:
             if self.route.resend_doubt:
                 self.doubts[number] = delivery
                 self.pending[number] = error
+                self.previous = (path, error)
             else:
                 self._settle(delivery)
-        self.previous = (path, error)
         self.tell("in_doubt", event=event)
 
     def _others(self, path: Path, worded: Message, chunk: tuple[str, ...], error: SendError) -> list[tuple[str, ...]]:
@@ -275,13 +286,14 @@ class _Walk:
     def _unsent(self, number: str) -> Delivery:
         if number in self.doubts:
             return self.doubts[number]
-        error = self.pending[number] or SendError(
-            "the route's deadline passed before a path could take the message",
-            sent=Sent.NO,
-            retry=Retry.LATER,
-            code="deadline",
-        )
-        return Delivery(recipient=number, state=State.REJECTED, error=error)
+        return Delivery(recipient=number, state=State.REJECTED, error=self.pending[number] or self._untried())
+
+    def _untried(self) -> SendError:
+        if self.late():
+            words, code = "the route's deadline passed before a path could take the message", "deadline"
+        else:
+            words, code = "no path was left that could take the message", "no path"
+        return SendError(words, sent=Sent.NO, retry=Retry.LATER, code=code)
 
 
 def _state(outcome: Accepted | SendError) -> State:

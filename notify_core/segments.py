@@ -14,6 +14,7 @@ _GSM7 = frozenset(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM7_EXTENDED = frozenset("\f^{}\\[~]|€")
+_GSM7_ALL = _GSM7 | _GSM7_EXTENDED
 
 _UCS2_SINGLE, _UCS2_PART = 70, 67  # gateway.md, part 1, Limits
 _GSM7_SINGLE, _GSM7_PART = 160, 153  # 3GPP TS 23.040 §9.2.3.24: a part gives 7 septets to its header
@@ -32,10 +33,13 @@ def segments(text: str, alphabet: str = "ucs2") -> int:
     ``ucs2``: 70 UTF-16 units in one segment, 67 in each of several, whatever the characters are. ``gsm7``: 160 and 153
     septets where the GSM-7 alphabet can write all of it, else as ``ucs2``. A character of two units is never cut.
     """
-    if alphabet == "gsm7" and _GSM7.union(_GSM7_EXTENDED).issuperset(text):
+    if alphabet == "gsm7" and _GSM7_ALL.issuperset(text):
         return _parts([2 if c in _GSM7_EXTENDED else 1 for c in text], _GSM7_SINGLE, _GSM7_PART)
-    if text.isascii() or max(text, default="") <= "\uffff":
-        return 1 if len(text) <= _UCS2_SINGLE else -(-len(text) // _UCS2_PART)
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    if units <= _UCS2_SINGLE:
+        return 1
+    if units == len(text):
+        return -(-units // _UCS2_PART)
     return _parts([2 if c > "\uffff" else 1 for c in text], _UCS2_SINGLE, _UCS2_PART)
 
 

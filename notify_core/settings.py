@@ -7,6 +7,7 @@ of secrets, the generated reference and the JSON Schema all derive from that one
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
@@ -132,8 +133,22 @@ class AccountSettings(Strict):
 
     def secrets(self) -> tuple[str, ...]:
         """The values that appear in no log, error or record: every ``SecretStr`` of the model."""
-        values = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        return tuple(_secrets(self))
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """Every secret in a setting's value, however deep."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for _, inner in value:
+            yield from _secrets(inner)
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _secrets(inner)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for inner in value:
+            yield from _secrets(inner)
 
 
 def _address_problem(base_url: str, *, allow_insecure: bool) -> str:

@@ -37,7 +37,7 @@ def _rendered(name: str, template: Template, values: Mapping[str, object]) -> st
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise InvalidMessage(
             f"template {name!r} cannot be rendered with these values: {type(error).__name__}"
-        ) from error
+        ) from None  # its text may quote a value
 
 
 def _compiled(text: str) -> tuple[Template, frozenset[str]]:

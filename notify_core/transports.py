@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from notify_core.breaker import Breaker
@@ -22,11 +23,12 @@ from notify_core.errors import (
     Unsupported,
     nearest,
 )
+from notify_core.exchange import Request
 from notify_core.http import Exchange, Session
 from notify_core.limits import SlidingLimits
-from notify_core.messages import Accepted, Balance, Inbound, Message, Push, Report, Sms, Submission
+from notify_core.messages import Accepted, Balance, Inbound, Message, Mms, Push, Report, Sms, Submission
 from notify_core.plugins import Plugins, Transport, of_type
-from notify_core.redaction import Redactor
+from notify_core.redaction import Redactor, located
 from notify_core.segments import segments, signed
 from notify_core.settings import AccountSettings
 
@@ -82,7 +84,15 @@ class Path:
         if (count := self.segments(message)) > most:
             raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}: shorten it")
         if self._check is not None:
-            self._check(settings=self.account.settings, message=message)
+            self._ask_check(self._check, message)
+
+    def _ask_check(self, check: Callable[..., Any], message: Message) -> None:
+        try:
+            check(settings=self.account.settings, message=message)
+        except InvalidMessage:
+            raise
+        except Exception as error:  # noqa: BLE001 - its text may quote the message
+            raise InvalidMessage(f"{self.name} cannot check the message: {located(error)}") from None
 
     def submit(self, message: Message, seconds: float | None = None) -> Accepted:
         """Send a worded message in one request, within ``seconds``.
@@ -97,8 +107,8 @@ class Path:
         if outcome is None:
             raise _vetoed(error)
         if isinstance(outcome, SendError):
-            raise self._redacted(outcome, message)
-        return self._complete(outcome, message)
+            raise self._redacted(outcome, submission.message)
+        return self._complete(outcome, submission.message)
 
     def _bound_send(self, message: Message) -> Callable[..., Any]:
         if self._send is None or message.kind not in self.transport.carries:
@@ -109,30 +119,45 @@ class Path:
         """Call the hook; what wrappers raise after the transport's outcome is known is logged and changes nothing."""
         try:
             send(settings=self.account.settings, http=exchange, submission=submission)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what it means is told by the outcome
             if submission.outcome is not None and error is not submission.outcome:
-                log.exception("wrapper failed", extra={"action": "wrapper_failed", "path": self.name})
+                self._log_failure(error)
             return error
         return None
 
+    def _log_failure(self, error: Exception) -> None:
+        facts = {"action": "wrapper_failed", "path": self.name}
+        log.error("a wrapper around send failed: %s", located(error), extra=facts)
+
     def _complete(self, accepted: Accepted, message: Message) -> Accepted:
         raw = self._clean(accepted.raw, message, accepted.task_id)
+        if not accepted.refused.keys() <= set(message.to):
+            words = "the gateway refused a number that was not submitted"
+            raise SendError(words, sent=Sent.UNKNOWN, scope=Scope.RECIPIENT, code="foreign number", raw=raw)
         expected = len(message.to) - len(accepted.refused)
         if accepted.count is not None and accepted.count < expected:
             words = f"the gateway took {accepted.count} of {expected} recipients and does not say which"
             raise SendError(words, sent=Sent.UNKNOWN, scope=Scope.RECIPIENT, code="short count", raw=raw)
-        return replace(accepted, raw=raw)
+        for error in accepted.refused.values():
+            self._redacted(error, message)
+        return accepted if raw == accepted.raw else replace(accepted, raw=raw)
 
     def _redacted(self, error: SendError, message: Message) -> SendError:
         """The error without secrets, texts and numbers, and without its frames, whose locals hold them."""
-        error.raw = self._clean(error.raw, message, "")
-        error.description = self._clean(error.description, message, "")
-        return detached(error)
+        if isinstance(error, UnreadableReply):
+            error.raw = error.raw or error.payload.decode("utf-8", "replace")
+            error.payload = b""  # an answer to a submission is a record, and nothing that is handed out once
+        return detached(self._cleaned(error, _text(message)))
+
+    def _cleaned(self, error: SendError, text: str) -> SendError:
+        clean = self.account.redactor.clean
+        error.raw = clean(error.raw, text)
+        error.description = clean(error.description, text)
+        error.code = clean(error.code, text, error.code)
+        return error
 
     def _clean(self, raw: str, message: Message, task_id: str) -> str:
-        return (
-            self.account.redactor.clean(raw, message.text if isinstance(message, Sms) else "", task_id) if raw else ""
-        )
+        return self.account.redactor.clean(raw, _text(message), task_id) if raw else ""
 
     def balance(self) -> Balance:
         """The credit left. Raises ``SendError``, ``Unsupported``."""
@@ -151,35 +176,65 @@ class Path:
 
     def change_password(self, new_password: str) -> None:
         """Change the account's password at the provider. Raises ``SendError``, ``Unsupported``."""
-        self._ask(object, "change_password", new_password=new_password)
+        self._ask(object, "change_password", new_password, new_password=new_password)
 
     def push(self) -> Push:
         """How the provider's pushes are read and answered. Raises ``Unsupported``."""
         push: Push = self._hook("push")(settings=self.account.settings)
-        return push
+        return replace(push, decode=partial(self._pushed, push.decode))
+
+    def _pushed(self, decode: Callable[[Request], list[Report | Inbound]], request: Request) -> list[Report | Inbound]:
+        """What a push says. Whatever decoding raises becomes an error that keeps the bytes, and shows none of them."""
+        try:
+            return decode(request)
+        except UnreadableReply as error:
+            words = self.account.redactor.clean(error.description)
+        except Exception as error:  # noqa: BLE001 - its text may quote what came
+            words = f"{located(error)}, while reading a push to {self.name}"
+        raise UnreadableReply(words, request.body)
 
     def _hook(self, name: str) -> Callable[..., Any]:
         if name not in self.transport.hooks:
             raise Unsupported(f"{self.name} has no {name}; it has {', '.join(self.capabilities)}")
         return self.transport.hooks[name]
 
-    def _ask(self, expected: type[Any], hook: str, **arguments: object) -> Any:
-        """Call a hook that asks the gateway for something; whatever it cannot read keeps the bytes that came."""
+    def _ask(self, expected: type[Any], hook: str, hidden: str = "", **arguments: object) -> Any:
+        """Call a hook that asks the gateway for something; whatever it cannot read keeps the bytes that came.
+
+        ``hidden`` is a further secret that no error may show.
+        """
         call = self._hook(hook)
         exchange = self.account.session.exchange()
         try:
             return of_type(expected, call(settings=self.account.settings, http=exchange, **arguments), hook)
-        except SendError as error:
-            error.raw = self.account.redactor.clean(error.raw)
+        except Unsupported:  # by the account's settings, rather than by the transport
             raise
-        except Exception as error:
-            raise self._unread(hook, error, exchange) from error
+        except InvalidMessage as error:  # what is asked for cannot be, such as too long a password
+            if exchange.replies:
+                raise self._unread(hook, error, exchange) from None
+            raise
+        except UnreadableReply as error:
+            error.raw = ""  # the payload has it all, and nobody can tell what of it is the text of a message
+            self._cleaned(error, hidden)
+            raise
+        except SendError as error:
+            self._cleaned(error, hidden)
+            raise
+        except Exception as error:  # noqa: BLE001 - its text may quote what came
+            raise self._unread(hook, error, exchange) from None
 
     def _unread(self, hook: str, error: Exception, exchange: Exchange) -> SendError:
         if not exchange.replies:
-            return SendError(f"{type(error).__name__} in {hook} of {self.name} before anything was sent", sent=Sent.NO)
-        words = f"{type(error).__name__} while reading what {self.name} answered to {hook}"
+            return SendError(f"{located(error)}, in {hook} of {self.name} before anything was sent", sent=Sent.NO)
+        words = f"{located(error)}, while reading what {self.name} answered to {hook}"
         return UnreadableReply(words, exchange.replies[-1].body)
+
+
+def _text(message: Message) -> str:
+    """What a message says, so far as an answer could repeat it in words."""
+    if isinstance(message, Mms):
+        return message.subject
+    return message.text if isinstance(message, Sms) else ""
 
 
 def detached(error: SendError) -> SendError:
@@ -192,8 +247,8 @@ def _vetoed(error: Exception | None) -> Exception:
     """What a send is that never reached its transport: the wrapper's own verdict, or its refusal of the message."""
     if isinstance(error, SendError):
         return detached(error)
-    words = f"a wrapper around send refused the message: {type(error).__name__}"
-    return SendError(words, sent=Sent.NO, code="vetoed")
+    words = f"a wrapper around send refused the message: {located(error) if error else 'it did not call the transport'}"
+    return SendError(words, sent=Sent.NO, scope=Scope.MESSAGE, code="vetoed")
 
 
 class Paths:
@@ -226,7 +281,7 @@ class Paths:
         if account not in self.accounts:
             raise InvalidMessage(f"no account {account!r}{nearest(account, self.accounts)}")
         own = [path for path in self if path.account.name == account and hook in path.transport.hooks]
-        order = {name: number for number, name in enumerate(self._preferred)}
+        order = {name: number for number, name in enumerate(dict.fromkeys(self._preferred))}
         if not own:
             raise Unsupported(f"no transport of account {account!r} has {hook}")
         return min(own, key=lambda path: order.get(path.name, len(order)))

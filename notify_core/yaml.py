@@ -20,7 +20,7 @@ from notify_core.errors import ConfigError, Fault
 Place = tuple[str | int, ...]
 """Where a value stands: ``("accounts", "clinic", "limits", 0)``."""
 
-_REFERENCE = re.compile(r"(\$?)\$\{([^}]*)\}")
+_REFERENCE = re.compile(r"(\$?)\$\{(?:([^}]*)\})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -62,7 +62,10 @@ def read(path: str | os.PathLike[str]) -> Document:
         raise ConfigError(
             [Fault(file, 1, "", "expected `accounts:` and `routes:`; found no mapping of keys to values")]
         )
-    document.data = _Reader(document).mapping(root, ())
+    try:
+        document.data = _Reader(document).mapping(root, ())
+    except RecursionError:
+        raise ConfigError([Fault(file, 0, "", "is nested too deeply")]) from None
     return document
 
 
@@ -89,6 +92,8 @@ def _composed(file: str, text: str) -> Node:
         raise ConfigError([Fault(file, 0, "", f"is not YAML: {error.reason}")]) from None
     except RecursionError:
         raise ConfigError([Fault(file, 0, "", "is nested too deeply")]) from None
+    except (ValueError, OverflowError):  # PyYAML on "\UFFFFFFFF"
+        raise ConfigError([Fault(file, 0, "", "is not YAML: an escape names no character")]) from None
     if root is None:
         raise ConfigError(
             [Fault(file, 0, "", "is empty; write `accounts:` and `routes:` (see config/notify.example.yaml)")]
@@ -101,6 +106,11 @@ def _syntax(text: str, line: int, error: yaml.MarkedYAMLError) -> str:
     if "\t" in source[: len(source) - len(source.lstrip())] or r"'\t'" in str(error.problem):
         return "is not YAML: a tab stands where YAML wants blanks; indent with blanks"
     return f"is not YAML: {error.problem or error.context}"
+
+
+def _whole(text: str) -> str:
+    """The text with half surrogate pairs, which an escape can make and no charset carries, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _Reader:
@@ -129,7 +139,7 @@ class _Reader:
             if key.tag == _MERGE:
                 merged.update(self._merged(value, place))
                 continue
-            name = str(key.value) if isinstance(key, ScalarNode) else ""
+            name = _whole(key.value) if isinstance(key, ScalarNode) else ""
             inner = (*place, name)
             repeated = name in own
             self._document.lines[inner] = key.start_mark.line + 1
@@ -163,7 +173,7 @@ class _Reader:
             self._document.fault(place, f"the tag {node.tag} is not allowed; write a plain value")
         if node.tag == _NULL:
             return None
-        text = str(node.value)
+        text = _whole(node.value)
         if "${" not in text:
             self._document.written.add(place)
             return text
@@ -172,7 +182,10 @@ class _Reader:
     def _resolved(self, reference: re.Match[str], place: Place) -> str:
         escaped, inside = reference.groups()
         if escaped:
-            return "${" + inside + "}"
+            return reference[0][1:]
+        if inside is None:
+            self._document.fault(place, "${ has no closing }; write $${ for a literal ${")
+            return ""
         if inside.startswith("file:"):
             return self._from_file(inside.removeprefix("file:"), place)
         return self._from_environment(inside, place)
@@ -192,7 +205,7 @@ class _Reader:
     def _from_file(self, name: str, place: Place) -> str:
         try:
             return Path(name).read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             self._document.fault(place, f"cannot read the secret file {name}: {reason}")
             return ""

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from notify_core.errors import Retry, Scope, SendError, Sent
 from notify_core.settings import Duration, Strict
@@ -29,6 +31,12 @@ class Code(Strict):
     """no: the gateway surely did not take the message. unknown: it may have; the message is then in doubt."""
     meaning: str = ""
     """What the code means, for errors and logs, where the gateway sends no words."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The block, or its scope alone."""
+        block = handler(schema)
+        return {"anyOf": [handler.resolve_ref_schema(block)["properties"]["scope"], block]}
 
     @property
     def verdict(self) -> Retry:
