@@ -4,6 +4,9 @@ NotifyError
 ├── ConfigError       the configuration cannot work; carries every fault of it at once
 ├── InvalidMessage    the message cannot be sent as it is, by anybody; nothing left this process
 ├── Unsupported       the transport has no hook for what was asked
+├── StoreError        the store is absent, of another version, full, locked or unreachable; nothing was changed
+├── KeyConflict       the key of a message was used for another message
+├── MissingExtra      a package that is installed only with an extra is missing
 └── SendError         the gateway could not, or would not, do what it was asked
     └── UnreadableReply   it answered something that its dialect cannot mean; keeps the bytes
 
@@ -82,6 +85,21 @@ class InvalidMessage(NotifyError, ValueError):
 
 class Unsupported(NotifyError):
     """The transport does not have the capability that was asked for; the text names those that have."""
+
+
+class StoreError(NotifyError):
+    """The store cannot do what it was asked. What was under way is not stored; the text says what to do."""
+
+
+class KeyConflict(NotifyError):
+    """The key was used before, for a message that says something else or goes to others. Nothing was enqueued."""
+
+
+class MissingExtra(NotifyError, ImportError):
+    """A package is missing that comes only with ``extra``; the text has the line that installs it."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'notify-core[{extra}]'", name=package)
 
 
 class SendError(NotifyError):

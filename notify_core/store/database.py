@@ -1,0 +1,222 @@
+"""The connections to one database: how they are opened, and the transactions on them.
+
+SQLite has one writer: a process keeps one connection for it behind a lock, and begins every transaction with the write
+lock, so that none has to be tried again. Readers have connections of their own (WAL). PostgreSQL has a pool.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from notify_core.errors import MissingExtra, StoreError
+from notify_core.store import statements
+from notify_core.store.trouble import translated
+
+Synchronous = Literal["full", "normal"]
+BUSY = 30.0
+"""Seconds for which a lock is waited for."""
+_OLDEST_SQLITE = (3, 38, 0)  # json_each without an extension, and RETURNING
+_OLDEST_POSTGRESQL = (15,)
+
+
+class Database:
+    """One database. Safe across threads; after a fork the child opens connections of its own.
+
+    ``synchronous`` (SQLite) is ``full``: a commit is on the disk when it returns. With ``normal`` a power cut may lose
+    the last commits: an enqueued message, or that one was sent, which is then sent twice. ``clock`` gives the seconds
+    since 1970; without one PostgreSQL's own clock is used, which is the same for every machine.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: Synchronous = "full",
+        clock: Callable[[], float] | None = None,
+        busy: float = BUSY,
+    ) -> None:
+        self.url = _checked(url)
+        self.address = self.url.render_as_string(hide_password=True)
+        self.dialect = self.url.get_backend_name()
+        self._clock = clock
+        self._open = _OPENERS[self.dialect]
+        self._options = (synchronous, busy)
+        self._process = 0
+        self._left_behind: list[_Connections] = []
+        self._connections: _Connections
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes; committed at the end of the block. Raises ``StoreError``."""
+        return self._translated(self._own().writing)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that reads; each statement sees what is committed then. Raises ``StoreError``."""
+        return self._translated(self._own().reading)
+
+    def now(self, connection: Connection) -> float:
+        """The seconds since 1970."""
+        if self._clock is not None:
+            return self._clock()
+        if connection.dialect.name == "sqlite":
+            return time.time()
+        return float(connection.scalar(statements.NOW) or 0)
+
+    def exists(self) -> bool:
+        """Whether there may be something: SQLite makes a file that is missing when it is opened."""
+        return self.dialect != "sqlite" or Path(str(self.url.database)).exists()
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        if self._process == os.getpid():
+            self._connections.close()
+            self._process = 0
+
+    def _own(self) -> _Connections:
+        """This process's connections. Those of the process that forked it must not even be closed here (SQLite)."""
+        if self._process != os.getpid():
+            if self._process:
+                self._left_behind.append(self._connections)
+            self._connections = self._open(self.url, *self._options)
+            self._process = os.getpid()
+        return self._connections
+
+    @contextmanager
+    def _translated(self, opened: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
+        with translated(self.address), opened() as connection:
+            yield connection
+
+
+class _Connections:
+    """The connections of one process."""
+
+    def __init__(self, writer: Engine, reader: Engine) -> None:
+        self.writer = writer
+        self.reader = reader
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        return self.writer.begin()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self.reader.connect()
+
+    def close(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+class _OneWriter(_Connections):
+    """Those of SQLite: the writer's is held, which is three times faster than taking it from a pool for one row."""
+
+    def __init__(self, writer: Engine, reader: Engine) -> None:
+        super().__init__(writer, reader)
+        self._lock = threading.RLock()
+        self._held: Connection | None = None
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._lock:
+            if self._held is None:
+                self._held = self.writer.connect()
+            with self._held.begin():
+                yield self._held
+
+    def close(self) -> None:
+        with self._lock:
+            if self._held is not None:
+                self._held.close()
+                self._held = None
+        super().close()
+
+
+def _open_sqlite(url: URL, synchronous: Synchronous, busy: float) -> _Connections:
+    # Without isolation_level the driver begins no transactions of its own, whose beginning it guesses from the first
+    # word of a statement: SELECT and WITH would run outside of them.
+    arguments = {"isolation_level": None, "timeout": busy, "check_same_thread": False}
+    writer = create_engine(url, connect_args=arguments, hide_parameters=True)
+    reader = create_engine(url, connect_args=arguments, hide_parameters=True)
+    pragmas = ("PRAGMA journal_mode = WAL", f"PRAGMA synchronous = {synchronous.upper()}")
+    event.listen(writer, "connect", _executing(pragmas))
+    event.listen(writer, "begin", _begin_immediate)
+    return _OneWriter(writer, reader)
+
+
+def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Connections:
+    arguments = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
+    try:
+        writer = create_engine(
+            url, connect_args=arguments, hide_parameters=True, isolation_level="READ COMMITTED", pool_pre_ping=True
+        )
+    except ModuleNotFoundError as error:
+        raise MissingExtra("postgres", error.name or "psycopg") from error
+    event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}",)))
+    return _Connections(writer, writer.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+_OPENERS: dict[str, Callable[..., _Connections]] = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
+
+
+def _begin_immediate(connection: Connection) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("BEGIN IMMEDIATE")
+
+
+def _executing(commands: Sequence[str]) -> Callable[[Any, Any], None]:
+    def connected(driver: Any, _record: Any) -> None:
+        for command in commands:
+            driver.execute(command).close()
+        driver.commit()
+
+    return connected
+
+
+def _checked(url: str) -> URL:
+    """The address, if a store can live there. Raises ``StoreError``."""
+    try:
+        found = make_url(url)
+        found.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+        raise StoreError(f"not the address of a store; {_EXPECTED}") from None
+    if found.drivername == "postgresql":
+        found = found.set(drivername="postgresql+psycopg")
+    if found.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise StoreError(f"a store cannot live in {found.drivername}; {_EXPECTED}")
+    if found.get_backend_name() == "sqlite":
+        _check_sqlite(found)
+    return found
+
+
+_EXPECTED = "expected sqlite:///notify.db or postgresql+psycopg://user@host/database"
+
+
+def _check_sqlite(url: URL) -> None:
+    if not url.database or url.database == ":memory:":
+        raise StoreError(f"a database in memory is lost with its connection: name a file; {_EXPECTED}")
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        oldest = ".".join(map(str, _OLDEST_SQLITE))
+        raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}; a store needs {oldest}: use a newer Python")
+
+
+def check_server(connection: Connection, address: str) -> None:
+    """Refuse a PostgreSQL that is too old. Raises ``StoreError``."""
+    version = connection.dialect.server_version_info or ()
+    if connection.dialect.name == "postgresql" and version < _OLDEST_POSTGRESQL:
+        raise StoreError(f"{address}: PostgreSQL {version[0]} is too old; a store needs {_OLDEST_POSTGRESQL[0]}")
+
+
+def reserve(connection: Connection, count: int) -> Sequence[int]:
+    """``count`` ids that nobody else gets, ascending. On SQLite they are free again if the transaction is undone."""
+    statement = statements.RESERVE[connection.dialect.name]
+    if connection.dialect.name == "sqlite":
+        end = int(connection.scalar(statement, {"count": count}) or 0)
+        return range(end - count, end)
+    return sorted(connection.scalars(statement, {"count": count})) if count else ()

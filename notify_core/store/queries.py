@@ -1,0 +1,171 @@
+"""What the store tells: deliveries by filter, one delivery's life, how much is open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from notify_core.errors import StoreError
+from notify_core.messages import Message
+from notify_core.phones import mask
+from notify_core.states import State
+from notify_core.store import bodies, statements
+from notify_core.store.outbox import Way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which deliveries are meant; what is left empty does not restrict. ``path`` may be the name of an account.
+
+    ``since`` and ``until`` bound when they were enqueued (aware). ``below`` pages: only ids smaller than that.
+    """
+
+    states: Collection[State] = ()
+    recipient: str = ""
+    way: Way | None = None
+    path: str = ""
+    key: str = ""
+    message: int | None = None
+    task_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    below: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Stored:
+    """A delivery as the store has it. Times are aware."""
+
+    id: int
+    message: int
+    recipient: str
+    state: State
+    way: Way
+    priority: int
+    due: datetime
+    expires_at: datetime | None
+    attempts: int
+    path: str
+    task_id: str
+    code: str
+    description: str
+    key: str
+    created: datetime
+    changed: datetime
+
+    def __repr__(self) -> str:
+        return f"Stored({self.id}, {mask(self.recipient)}, {self.state}, path={self.path!r}, task_id={self.task_id!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One moment of a delivery's life, as a support person reads it aloud."""
+
+    at: datetime
+    what: str
+    path: str = ""
+    task_id: str = ""
+    code: str = ""
+    description: str = ""
+
+
+def deliveries(connection: Connection, wanted: Filter, most: int) -> list[Stored]:
+    """The newest ``most`` deliveries that fit, newest first."""
+    values = _values(wanted)
+    statement = statements.filtered(wanted.states, values)
+    return [_stored(row) for row in connection.execute(statement, {**values, "most": most})]
+
+
+def _values(wanted: Filter) -> dict[str, Any]:
+    """The restrictions, by their names in ``statements.FILTERS``."""
+    values = {
+        "recipient": wanted.recipient,
+        "way": str(wanted.way) if wanted.way else "",
+        "path": wanted.path,
+        "key": wanted.key,
+        "message": wanted.message,
+        "task_id": wanted.task_id,
+        "since": wanted.since and wanted.since.timestamp(),
+        "until": wanted.until and wanted.until.timestamp(),
+        "below": wanted.below,
+    }
+    return {f"wanted_{name}": value for name, value in values.items() if value not in ("", None)}
+
+
+def delivery(connection: Connection, number: int) -> Stored:
+    """One delivery. Raises ``StoreError`` where there is none of that id."""
+    rows = connection.execute(statements.THE_DELIVERY, {"delivery": number}).all()
+    if not rows:
+        raise StoreError(f"there is no delivery {number}: `notify outbox list` shows those there are")
+    return _stored(rows[0])
+
+
+def message(connection: Connection, number: int) -> Message:
+    """What a delivery says, to its recipient alone. Raises ``StoreError`` where its text was wiped."""
+    found = delivery(connection, number)
+    row = connection.execute(statements.MESSAGE, {"message": found.message}).one()
+    return bodies.rebuilt(row.kind, row.body, [found.recipient], row.send_at)
+
+
+def timeline(connection: Connection, number: int) -> list[Event]:
+    """All that befell a delivery, in order. Raises ``StoreError``."""
+    found = delivery(connection, number)
+    events = [Event(at=found.created, what=State.QUEUED.value, description=str(found.way))]
+    for statement in (statements.ATTEMPTS_OF, statements.ACCEPTED_BY, statements.REPORTS_OF):
+        events += [_event(row) for row in connection.execute(statement, {"delivery": number})]
+    told = {event.what for event in events[1:]}
+    if found.state not in told and (found.state is not State.QUEUED or found.code):
+        events.append(_state_of(found))
+    return sorted(events, key=lambda event: event.at)
+
+
+def _state_of(found: Stored) -> Event:
+    """The state that a delivery is in, where nothing else tells of it: waiting, being sent, ended before it left."""
+    return Event(
+        at=found.changed, what=found.state.value, path=found.path, code=found.code, description=found.description
+    )
+
+
+def _event(row: Row[*tuple[Any, ...]]) -> Event:
+    return Event(
+        at=_time(row.at),
+        what=row.state,
+        path=row.path,
+        task_id=row.task_id or "",
+        code=row.code,
+        description=row.description,
+    )
+
+
+def _stored(row: Row[*tuple[Any, ...]]) -> Stored:
+    return Stored(
+        id=row.id,
+        message=row.message_id,
+        recipient=row.recipient,
+        state=State(row.state),
+        way=Way.parse(row.way),
+        priority=row.priority,
+        due=_time(row.due),
+        expires_at=None if row.expires_at is None else _time(row.expires_at),
+        attempts=row.attempts,
+        path=row.path,
+        task_id=row.task_id or "",
+        code=row.code,
+        description=row.description,
+        key=row.key or "",
+        created=_time(row.created),
+        changed=_time(row.changed),
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def open_counts(connection: Connection) -> Mapping[State, int]:
+    """How many deliveries are queued, being sent, in doubt."""
+    return {State(row.state): row.total for row in connection.execute(statements.OPEN_COUNTS)}

@@ -1,0 +1,500 @@
+"""Every statement of the store, each with its name; what they are for stands where they are used.
+
+States are written into the SQL and not bound, because neither database can know otherwise that a partial index holds
+all that a statement asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Delete,
+    Double,
+    Executable,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
+from sqlalchemy.types import TypeEngine
+
+from notify_core.states import FINAL, State, origins
+from notify_core.store.among import among_ids, among_texts
+from notify_core.store.bulk import Bulk, Values, inserting
+from notify_core.store.schema import (
+    attempts,
+    deliveries,
+    ids,
+    ids_sequence,
+    inbound,
+    limit_holds,
+    limit_slots,
+    messages,
+    notices,
+    opt_outs,
+    payloads,
+    reports,
+    submissions,
+    workers,
+)
+
+_Id = BigInteger()
+_d, _m, _s = deliveries.c, messages.c, submissions.c
+
+
+def _named(state: State) -> ColumnElement[str]:
+    return literal_column(f"'{state.value}'", Text)
+
+
+def _is(state: State) -> ColumnElement[bool]:
+    return _d.state == _named(state)
+
+
+def _is_one_of(states: Iterable[State]) -> ColumnElement[bool]:
+    return _d.state.in_([_named(state) for state in states])
+
+
+# --- ids and time
+
+NOW = select(func.extract("epoch", func.clock_timestamp()))
+"""PostgreSQL's clock; not that of the transaction, which stands still."""
+
+RESERVE: Mapping[str, Executable] = {
+    "sqlite": update(ids).values(next=ids.c.next + bindparam("count")).returning(ids.c.next),
+    "postgresql": select(ids_sequence.next_value()).select_from(func.generate_series(1, bindparam("count"))),
+}
+"""SQLite: the id after those reserved. PostgreSQL: each of them, for others may take some in between."""
+
+LOCK = select(func.pg_advisory_xact_lock(bindparam("lock")))
+
+# --- enqueueing
+
+KEYED = select(_m.id, _m.key, _m.fingerprint, _m.created).where(among_texts(_m.key, "keys"))
+
+ADD_MESSAGES = inserting(messages)
+ADD_KEYED_MESSAGES = inserting(
+    messages,
+    conflict=lambda add: add.on_conflict_do_nothing(index_elements=[_m.key], index_where=text("key IS NOT NULL")),
+)
+"""One that another transaction is adding at the same time is waited for; whose key it is then, ``KEYED`` tells."""
+
+ADD_DELIVERIES = inserting(
+    deliveries, "id", "message_id", "recipient", "state", "way", "priority", "due", "expires_at", "changed"
+)
+
+DELIVERIES_OF = select(_d.message_id, _d.id).where(among_ids(_d.message_id, "messages")).order_by(_d.id)
+
+RING = select(func.pg_notify(bindparam("channel"), ""))
+
+# --- claiming
+
+_first, _next = deliveries.alias("first"), deliveries.alias("next")
+
+
+def _earliest(queue: FromClause, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    column = queue.c
+    order = (column.way, column.priority, column.due, column.id)
+    queued = column.state == _named(State.QUEUED)
+    return select(column.id).where(queued, *conditions).order_by(*order).limit(1).scalar_subquery()
+
+
+_lane = select(_earliest(deliveries).label("id")).cte("lane", recursive=True)
+_after = func.coalesce(
+    _earliest(_next, _next.c.way == _first.c.way, _next.c.priority > _first.c.priority),
+    _earliest(_next, _next.c.way > _first.c.way),
+)
+_lanes = _lane.union_all(select(_after).select_from(_lane.join(_first, _first.c.id == _lane.c.id)))
+LANES = select(_d.way, _d.priority, _d.due).select_from(_lanes.join(deliveries, _d.id == _lanes.c.id))
+"""Each way and priority that has something queued, with its earliest: one look into the index for each, however many
+deliveries wait."""
+
+_waiting = select(_d.id, _d.message_id, _d.recipient, _d.attempts, _d.expires_at)
+
+DUE = (
+    _waiting.where(
+        _is(State.QUEUED),
+        _d.way == bindparam("way"),
+        _d.priority == bindparam("priority"),
+        _d.due <= bindparam("now"),
+    )
+    .order_by(_d.due, _d.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+"""What a claim may take; PostgreSQL passes over what another claim is about to take."""
+
+WAITING_OF = _waiting.where(_is(State.QUEUED), _d.message_id == bindparam("message")).order_by(_d.id).with_for_update()
+
+CONTENTS = select(_m.id, _m.kind, _m.body, _m.send_at, _m.transactional).where(among_ids(_m.id, "messages"))
+
+OPTED_OUT = select(opt_outs.c.recipient).where(
+    opt_outs.c.account == bindparam("account_name"), among_texts(opt_outs.c.recipient, "recipients")
+)
+
+ADD_OPT_OUTS = inserting(opt_outs, conflict=lambda add: add.on_conflict_do_nothing())
+REMOVE_OPT_OUTS = delete(opt_outs).where(
+    opt_outs.c.account == bindparam("account_name"), among_texts(opt_outs.c.recipient, "recipients")
+)
+OPT_OUTS = (
+    select(opt_outs)
+    .where(
+        or_(opt_outs.c.account == bindparam("account_name", type_=Text), bindparam("account_name", type_=Text) == "")
+    )
+    .order_by(opt_outs.c.account, opt_outs.c.since, opt_outs.c.recipient)
+)
+
+SEND = (
+    update(deliveries)
+    .values(
+        state=_named(State.SENDING),
+        worker=bindparam("worker_id"),
+        claim=bindparam("token"),
+        path=bindparam("by"),
+        changed=bindparam("now"),
+    )
+    .where(among_ids(_d.id, "deliveries"), _is_one_of(origins(State.SENDING)))
+)
+"""The intent, which is on disk before the request leaves."""
+
+REROUTE = (
+    update(deliveries)
+    .values(path=bindparam("by"), changed=bindparam("now"))
+    .where(among_ids(_d.id, "deliveries"), _is(State.SENDING), _d.claim == bindparam("token"))
+    .returning(_d.id)
+)
+
+DEFER = Bulk(
+    {"delivery": _Id, "until": Double(), "why": Text(), "words": Text(), "now": Double()},
+    lambda given: (
+        update(deliveries)
+        .values(due=given["until"], code=given["why"], description=given["words"], changed=given["now"])
+        .where(_d.id == given["delivery"], _is(State.QUEUED))
+    ),
+)
+
+# --- outcomes
+
+_NOBODY: Mapping[str, Any] = {"worker": null(), "changed": bindparam("now")}
+
+
+def _move(after: State) -> Update:
+    """To ``after``, from wherever that is legal; those that it moved are returned."""
+    return (
+        update(deliveries)
+        .values(state=_named(after), code=bindparam("why"), description=bindparam("words"), **_NOBODY)
+        .where(among_ids(_d.id, "deliveries"), _is_one_of(origins(after)))
+        .returning(_d.id)
+    )
+
+
+MOVE: Mapping[State, Update] = {state: _move(state) for state in State if origins(state)}
+
+
+def _record(after: State) -> Bulk:
+    """The same by the worker that has them, with the request that decided."""
+
+    def statement(given: Values) -> Update:
+        again = {"claim": null(), "due": given["until"]} if after is State.QUEUED else {}
+        return (
+            update(deliveries)
+            .values(
+                state=_named(after),
+                worker=null(),
+                attempts=_d.attempts + given["tries"],
+                path=func.coalesce(given["by"], _d.path),
+                submission_id=func.coalesce(given["submission"], _d.submission_id),
+                code=given["why"],
+                description=given["words"],
+                changed=given["now"],
+                **again,
+            )
+            .where(_d.id == given["delivery"], _d.claim == given["token"], _is_one_of(origins(after)))
+        )
+
+    return Bulk(_OUTCOME, statement)
+
+
+_OUTCOME: Mapping[str, TypeEngine[Any]] = {
+    "delivery": _Id,
+    "token": _Id,
+    "tries": _Id,
+    "by": Text(),
+    "submission": _Id,
+    "why": Text(),
+    "words": Text(),
+    "now": Double(),
+    "until": Double(),
+}
+
+RECORD: Mapping[State, Bulk] = {
+    state: _record(state) for state in (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.QUEUED)
+}
+
+HAND_BACK = (
+    update(deliveries)
+    .values(state=_named(State.QUEUED), claim=null(), **_NOBODY)
+    .where(among_ids(_d.id, "deliveries"), _d.claim == bindparam("token"), _is_one_of(origins(State.QUEUED)))
+    .returning(_d.id)
+)
+
+
+def _unsent(after: State) -> Update:
+    """All that is being sent under one token, and surely is not."""
+    return (
+        update(deliveries)
+        .values(state=_named(after), claim=null(), **_NOBODY)
+        .where(_d.claim == bindparam("token"), _is(State.SENDING))
+        .returning(_d.id)
+    )
+
+
+UNSENT: Mapping[State, Update] = {state: _unsent(state) for state in (State.QUEUED, State.REJECTED)}
+
+CLAIMED = select(_d.id, _d.claim, _d.state).where(among_ids(_d.id, "deliveries"))
+
+ADD_SUBMISSIONS = inserting(submissions)
+ADD_ATTEMPTS = inserting(attempts)
+
+# --- workers
+
+ADD_WORKER = insert(workers)
+EXTEND = (
+    update(workers)
+    .values(lease=bindparam("until"))
+    .where(workers.c.id == bindparam("worker_id"), workers.c.lease >= bindparam("now"))
+)
+LEASE = select(workers.c.lease).where(workers.c.id == bindparam("worker_id"))
+RETIRE = delete(workers).where(workers.c.id == bindparam("worker_id"))
+WORKERS = select(workers).order_by(workers.c.id)
+
+_living = select(workers.c.id).where(workers.c.lease >= bindparam("now"))
+LAPSED = (
+    select(_d.id, _d.path, _d.worker)
+    .where(_is(State.SENDING), _d.worker.not_in(_living))
+    .order_by(_d.worker)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+BURY = delete(workers).where(
+    workers.c.lease < bindparam("now"),
+    ~exists().where(_is(State.SENDING), _d.worker == workers.c.id),
+)
+
+# --- what people and the clock do
+
+STALE = (
+    select(_d.id)
+    .where(_is(State.QUEUED), _d.expires_at <= bindparam("now"))
+    .order_by(_d.expires_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+
+STATES = select(_d.id, _d.state).where(among_ids(_d.id, "deliveries")).order_by(_d.id).with_for_update()
+
+HASTEN = (
+    update(deliveries)
+    .values(due=bindparam("until"), changed=bindparam("now"))
+    .where(among_ids(_d.id, "deliveries"), _is(State.QUEUED))
+)
+
+# --- limits
+
+LOCK_ACCOUNT = select(
+    func.pg_advisory_xact_lock(literal_column("1852797025"), func.hashtext(bindparam("account_name")))
+)
+"""PostgreSQL: whoever takes slots of an account takes them alone. The number is this package's own (``notify`` in
+ASCII would not fit); SQLite's writer is alone anyway."""
+
+_slot, _hold = limit_slots.c, limit_holds.c
+
+SLOTS = (
+    select(_slot.subject, _slot.until, _slot.units)
+    .where(
+        _slot.rule == bindparam("rule_name"),
+        among_texts(_slot.subject, "subjects"),
+        _slot.until > bindparam("now_ms"),
+    )
+    .order_by(_slot.until)
+)
+HELD = (
+    select(_hold.subject, func.count())
+    .where(_hold.rule == bindparam("rule_name"), among_texts(_hold.subject, "subjects"))
+    .group_by(_hold.subject)
+)
+HELD_BY = select(_hold.delivery_id, _hold.rule).where(among_ids(_hold.delivery_id, "deliveries"))
+ADD_HOLDS = inserting(limit_holds)
+DROP_HOLDS = delete(limit_holds).where(among_ids(_hold.delivery_id, "deliveries"))
+SPEND_HOLDS = DROP_HOLDS.returning(_hold.rule, _hold.subject, _hold.span, _hold.step)
+DROP_HOLDS_OF_ACCOUNT = DROP_HOLDS.where(_hold.account == bindparam("account_name"))
+
+ADD_SLOTS = inserting(
+    limit_slots,
+    conflict=lambda add: add.on_conflict_do_update(
+        index_elements=list(limit_slots.primary_key), set_={"units": _slot.units + add.excluded.units}
+    ),
+)
+
+# --- reading
+
+DELIVERIES = (
+    select(
+        _d.id,
+        _d.message_id,
+        _d.recipient,
+        _d.state,
+        _d.way,
+        _d.priority,
+        _d.due,
+        _d.expires_at,
+        _d.attempts,
+        _d.path,
+        _s.task_id,
+        _d.code,
+        _d.description,
+        _m.key,
+        _m.created,
+        _d.changed,
+    )
+    .select_from(deliveries)
+    .join(messages, _m.id == _d.message_id)
+    .outerjoin(submissions, _s.id == _d.submission_id)
+)
+THE_DELIVERY = DELIVERIES.where(_d.id == bindparam("delivery"))
+
+_path = bindparam("wanted_path", type_=Text)
+FILTERS: Mapping[str, ColumnElement[bool]] = {
+    "wanted_recipient": _d.recipient == bindparam("wanted_recipient"),
+    "wanted_way": _d.way == bindparam("wanted_way"),
+    "wanted_path": or_(_d.path == _path, func.substr(_d.path, 1, func.length(_path) + 1) == _path + "."),
+    "wanted_key": _m.key == bindparam("wanted_key"),
+    "wanted_message": _d.message_id == bindparam("wanted_message"),
+    "wanted_task_id": _s.task_id == bindparam("wanted_task_id"),
+    "wanted_since": _m.created >= bindparam("wanted_since"),
+    "wanted_until": _m.created < bindparam("wanted_until"),
+    "wanted_below": _d.id < bindparam("wanted_below"),
+}
+
+
+def filtered(states: Collection[State], restrictions: Iterable[str]) -> Select[*tuple[Any, ...]]:
+    """The newest ``most`` deliveries that are in one of ``states`` (where any are given) and fit each restriction."""
+    conditions = [FILTERS[name] for name in restrictions]
+    if states:
+        conditions.append(_is(*states) if len(states) == 1 else _is_one_of(states))
+    return DELIVERIES.where(*conditions).order_by(_d.id.desc()).limit(bindparam("most"))
+
+
+MESSAGE = select(_m.kind, _m.body, _m.send_at).where(_m.id == bindparam("message"))
+
+ATTEMPTS_OF = (
+    select(attempts.c.at, attempts.c.state, attempts.c.path, _s.task_id, attempts.c.code, attempts.c.description)
+    .select_from(attempts.outerjoin(submissions, _s.id == attempts.c.submission_id))
+    .where(attempts.c.delivery_id == bindparam("delivery"))
+    .order_by(attempts.c.id)
+)
+ACCEPTED_BY = (
+    select(_s.ended.label("at"), _s.state, _s.path, _s.task_id, _s.code, _s.description)
+    .select_from(deliveries.join(submissions, _s.id == _d.submission_id))
+    .where(_d.id == bindparam("delivery"), _s.state == _named(State.ACCEPTED), _d.state != _named(State.REJECTED))
+)
+REPORTS_OF = (
+    select(
+        reports.c.received.label("at"),
+        reports.c.state,
+        literal_column("''", Text).label("path"),
+        reports.c.task_id,
+        reports.c.code,
+        literal_column("''", Text).label("description"),
+    )
+    .where(reports.c.delivery_id == bindparam("delivery"))
+    .order_by(reports.c.id)
+)
+
+
+def _counted(state: State) -> Select[*tuple[Any, ...]]:
+    return select(_named(state).label("state"), func.count().label("total")).where(_is(state))
+
+
+OPEN_COUNTS = union_all(*map(_counted, (State.QUEUED, State.SENDING, State.IN_DOUBT)))
+"""Only of those states that have a partial index: the others would need every row."""
+
+# --- upkeep
+
+_of_message = _d.message_id == _m.id
+_PURGEABLE = (*FINAL, State.ACCEPTED)
+
+_after_that = tuple_(bindparam("after", type_=Double), bindparam("after_id", type_=_Id))
+
+OVER = (
+    select(_m.id, _m.created)
+    .where(
+        _m.created < bindparam("before"),
+        tuple_(_m.created, _m.id) > _after_that,
+        ~exists().where(_of_message, or_(~_is_one_of(_PURGEABLE), _d.changed >= bindparam("before"))),
+    )
+    .order_by(_m.created, _m.id)
+    .limit(bindparam("most"))
+)
+DELIVERIES_TO_PURGE = select(_d.id).where(among_ids(_d.message_id, "messages")).limit(bindparam("most"))
+PURGE_ATTEMPTS = delete(attempts).where(among_ids(attempts.c.delivery_id, "deliveries"))
+PURGE_REPORTS = delete(reports).where(among_ids(reports.c.delivery_id, "deliveries"))
+PURGE_DELIVERIES = delete(deliveries).where(among_ids(_d.id, "deliveries"))
+PURGE_MESSAGES = delete(messages).where(among_ids(_m.id, "messages"))
+
+
+def _purge(table: Table, time: ColumnElement[float], *conditions: ColumnElement[bool]) -> Delete:
+    """The oldest rows of ``table`` by ``time``, at most ``most`` of them."""
+    old = select(table.c.id).where(time < bindparam("before"), *conditions).order_by(time, table.c.id)
+    return delete(table).where(table.c.id.in_(old.limit(bindparam("most"))))
+
+
+PURGE: Mapping[str, Delete] = {
+    "submissions": _purge(submissions, _s.started, ~exists().where(_d.submission_id == _s.id)),
+    "reports": _purge(reports, reports.c.received, reports.c.delivery_id.is_(None)),
+    "inbound": _purge(inbound, inbound.c.received),
+    "payloads": _purge(payloads, payloads.c.received, payloads.c.state != "waiting"),
+    "notices": _purge(notices, notices.c.done, notices.c.done.is_not(None)),
+}
+_oldest_slots = (
+    select(_slot.until)
+    .where(_slot.until <= bindparam("now_ms"))
+    .order_by(_slot.until)
+    .limit(bindparam("most"))
+    .subquery()
+)
+PURGE_SLOTS = delete(limit_slots).where(_slot.until <= select(func.max(_oldest_slots.c.until)).scalar_subquery())
+
+SAID = (
+    select(_m.id, _m.unwiped)
+    .where(
+        _m.unwiped.is_not(None),
+        tuple_(_m.unwiped, _m.id) > _after_that,
+        ~exists().where(
+            _of_message,
+            ~_is_one_of(FINAL),
+            or_(~_is(State.ACCEPTED), _d.changed >= bindparam("before")),
+        ),
+    )
+    .order_by(_m.unwiped, _m.id)
+    .limit(bindparam("most"))
+)
+WIPE = update(messages).values(body="", fingerprint="", unwiped=null()).where(among_ids(_m.id, "messages"))

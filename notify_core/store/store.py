@@ -1,0 +1,329 @@
+"""The door of the store: each method is one transaction, or joins the caller's."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from sqlalchemy import Connection
+
+from notify_core.errors import StoreError
+from notify_core.messages import Message
+from notify_core.states import State
+from notify_core.store import claims, optout, outbox, queries, slots, upkeep, versions
+from notify_core.store.bell import Bell, PostgresBell, SqliteBell
+from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Plan, Worker, new_token
+from notify_core.store.database import BUSY, Database, Synchronous, reserve
+from notify_core.store.optout import OptOut
+from notify_core.store.outbox import Enqueued, Entry
+from notify_core.store.queries import Event, Filter, Stored
+from notify_core.store.trouble import translated
+from notify_core.store.upkeep import Purged
+
+LEASE = 60.0
+"""Seconds for which a worker has what it claimed without saying that it lives."""
+_ROWS = 1_000
+"""Deliveries that expire or lapse in one transaction."""
+
+
+class Session(Protocol):
+    """What is needed of an ORM session (``sqlalchemy.orm.Session``, ``scoped_session``)."""
+
+    def connection(self) -> Connection:
+        """The connection of its transaction."""
+
+
+class Store:
+    """An outbox and its records at ``url``: ``sqlite:///notify.db`` or ``postgresql+psycopg://…``.
+
+    Use one per process, from any thread. Opening it checks that its tables are those of this code. Every method may
+    raise ``StoreError``; then what it was asked is not done (where the answer to a commit was lost, the text says so).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: Synchronous = "full",
+        clock: Callable[[], float] | None = None,
+        busy: float = BUSY,
+    ) -> None:
+        self._database = Database(url, synchronous=synchronous, clock=clock, busy=busy)
+        versions.check(self._database)
+
+    @classmethod
+    def create(cls, url: str) -> bool:
+        """Make the tables at ``url`` where there are none: whether it did. A store that is there is left as it is."""
+        with closing(Database(url)) as database:
+            return versions.create(database)
+
+    @classmethod
+    def upgrade(cls, url: str) -> str:
+        """Bring the tables at ``url`` to the version of this code: their old one. Stop what uses them first."""
+        with closing(Database(url)) as database:
+            return versions.upgrade(database)
+
+    def check(self) -> str:
+        """The version of the tables, if it is that of the code. Raises ``StoreError``."""
+        return versions.check(self._database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.address!r})"
+
+    @property
+    def address(self) -> str:
+        """Where the store is, without a password."""
+        return self._database.address
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+    def bell(self) -> Bell:
+        """What rings when there may be new work. Close it."""
+        return (
+            SqliteBell(self._database.url) if self._database.dialect == "sqlite" else PostgresBell(self._database.url)
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, float]]:
+        with self._database.writing() as connection:
+            yield connection, self._database.now(connection)
+
+    # --- putting messages in, and what people do to them
+
+    def enqueue(self, entries: Iterable[Entry], *, connection: Connection | Session | None = None) -> list[Enqueued]:
+        """Put messages into the outbox: all of them, or none.
+
+        With ``connection`` (SQLAlchemy's, or an ORM session) they are part of its transaction: they leave when it is
+        committed, and are gone with it. On SQLite it has the write lock from then on: be quick to commit. Raises
+        ``KeyConflict``, ``InvalidMessage``.
+        """
+        rows = list(entries)
+        if connection is None:
+            with self._writing() as (own, now):
+                return outbox.enqueue(own, now, rows)
+        with joined(connection) as theirs:
+            return outbox.enqueue(theirs, self._database.now(theirs), rows)
+
+    def cancel(self, deliveries: Sequence[int], words: str = "") -> None:
+        """Take back what is queued, all of it or nothing. Raises ``IllegalMove``."""
+        with self._writing() as (connection, now):
+            outbox.cancel(connection, now, deliveries, words)
+
+    def hasten(self, deliveries: Sequence[int]) -> None:
+        """Let what is queued leave at once, all of it or nothing. Raises ``IllegalMove``."""
+        with self._writing() as (connection, now):
+            outbox.hasten(connection, now, deliveries)
+
+    def resolve(self, deliveries: Sequence[int], state: State, words: str = "") -> None:
+        """Say what became of deliveries in doubt: accepted, delivered, undelivered or abandoned; all of them or none.
+
+        ``words`` says who knows it, and how. Raises ``IllegalMove``.
+        """
+        with self._writing() as (connection, now):
+            outbox.resolve(connection, now, deliveries, state, words)
+
+    def expire(self) -> list[int]:
+        """End what is queued and whose time has passed: their ids."""
+        return self._all(outbox.expire)
+
+    # --- what workers do
+
+    def enroll(self, name: str = "", *, lease: float = LEASE) -> Worker:
+        """Make a worker known. It has what it claims for ``lease`` seconds, and longer by each ``heartbeat``."""
+        with self._writing() as (connection, now):
+            return claims.enroll(connection, now, name or f"{socket.gethostname()}:{os.getpid()}", lease)
+
+    def heartbeat(self, worker: Worker) -> None:
+        """Say that the worker lives: often, such as four times in a lease. Raises ``LeaseLost``."""
+        with self._tidied(worker) as (connection, now):
+            claims.heartbeat(connection, now, worker)
+
+    def retire(self, worker: Worker) -> None:
+        """Say that the worker is gone. What it still has lapses: record it or hand it back before."""
+        with self._writing() as (connection, _now):
+            claims.retire(connection, worker)
+
+    def lapse(self) -> list[int]:
+        """End what workers had who are gone without a word: their ids, most of them in doubt now."""
+        return self._all(claims.lapse)
+
+    def lanes(self) -> list[Lane]:
+        """What is queued, by way and priority: the most urgent first. A look into the index for each of them."""
+        with self._database.reading() as connection:
+            return claims.lanes(connection, self._database.now(connection))
+
+    def claim(self, worker: Worker, lane: Lane, *, most: int, plan: Plan) -> Claim:
+        """Take at most ``most`` due deliveries of a lane: those that may leave now, each by its path, slots included.
+
+        What expired, or whose recipient opted out, is ended; what is over a limit waits in the queue for its turn, or
+        is ended where it expires before. All is on disk when this returns. Raises ``LeaseLost``.
+        """
+        token = new_token()
+        with self._uncertain(worker, token, State.QUEUED), self._writing() as (connection, now):
+            return claims.claim(connection, now, worker, token, lane, most, plan)
+
+    def begin(self, worker: Worker, entry: Entry, *, plan: Plan) -> tuple[Enqueued, Claim]:
+        """Enqueue a message and claim it at once, for direct sending: its intent is on disk when this returns.
+
+        Nothing is claimed where its key was used before. The lease must outlast the send, for twice as long as that.
+        Raises ``LeaseLost`` (enroll again), ``KeyConflict``, ``InvalidMessage``.
+        """
+        token = new_token()
+        with self._uncertain(worker, token, State.REJECTED), self._tidied(worker) as (connection, now):
+            return claims.begin(connection, now, worker, token, entry, plan)
+
+    def hold(self, token: int, intent: Intent, deliveries: Mapping[str, int]) -> dict[str, float]:
+        """Before what is being sent leaves by another path: take its slots, and note the path.
+
+        Returns the recipients who are over a limit, with the seconds until their turn: nothing is taken for them.
+        Slots that they hold already are not taken again. Raises ``LeaseLost``.
+        """
+        with self._writing() as (connection, now):
+            return claims.hold(connection, now, token, intent, deliveries)
+
+    def give_back(self, deliveries: Sequence[int], account: str) -> None:
+        """Free the slots of ``account`` that these hold: it surely did not take them. ``record`` does so by itself."""
+        with self._writing() as (connection, _now):
+            slots.give_back(connection, deliveries, account)
+
+    def record(self, outcomes: Iterable[Outcome]) -> list[int]:
+        """Write down what became of deliveries, many at once. Returns those to which it was no news.
+
+        Recording the same twice changes nothing, so that it may be tried again after a ``StoreError``. An outcome that
+        comes after its delivery lapsed counts where that is a legal move: accepted.
+        """
+        rows = list(outcomes)
+        with self._writing() as (connection, now):
+            return claims.record(connection, now, rows)
+
+    def hand_back(self, token: int, deliveries: Sequence[int]) -> None:
+        """Put deliveries back into the queue that were claimed and surely not sent, with their slots."""
+        with self._writing() as (connection, now):
+            claims.hand_back(connection, now, token, deliveries)
+
+    # --- opting out
+
+    def opt_out(self, account: str, recipients: Iterable[str], word: str = "") -> None:
+        """Send no more messages of ``account`` to these recipients, transactional ones apart."""
+        with self._writing() as (connection, now):
+            optout.add(connection, now, account, recipients, word)
+
+    def opt_in(self, account: str, recipients: Iterable[str]) -> int:
+        """Send to them again: how many of them had opted out."""
+        with self._writing() as (connection, _now):
+            return optout.remove(connection, account, recipients)
+
+    def opt_outs(self, account: str = "") -> list[OptOut]:
+        """Who opted out of ``account``, or of any."""
+        with self._database.reading() as connection:
+            return optout.listed(connection, account)
+
+    # --- telling
+
+    def deliveries(self, wanted: Filter | None = None, *, most: int = 100) -> list[Stored]:
+        """The newest ``most`` deliveries that fit, newest first; page with ``Filter.below``."""
+        with self._database.reading() as connection:
+            return queries.deliveries(connection, wanted or Filter(), most)
+
+    def delivery(self, number: int) -> Stored:
+        """One delivery."""
+        with self._database.reading() as connection:
+            return queries.delivery(connection, number)
+
+    def message(self, number: int) -> Message:
+        """What a delivery says, to its recipient alone. ``StoreError`` where its text was wiped."""
+        with self._database.reading() as connection:
+            return queries.message(connection, number)
+
+    def timeline(self, number: int) -> list[Event]:
+        """All that befell a delivery, in order."""
+        with self._database.reading() as connection:
+            return queries.timeline(connection, number)
+
+    def open_counts(self) -> Mapping[State, int]:
+        """How many deliveries are queued, being sent, in doubt."""
+        with self._database.reading() as connection:
+            return queries.open_counts(connection)
+
+    # --- upkeep
+
+    def purge(self, before: datetime) -> Purged:
+        """Remove what is over and older than that, in small transactions. Queued, sending and in doubt stay."""
+        return upkeep.purge(self._database, before.timestamp())
+
+    def wipe(self, accepted_before: datetime) -> int:
+        """Empty the texts of entries with ``wipe`` that are final, or were accepted before that time: how many."""
+        return upkeep.wipe(self._database, accepted_before.timestamp())
+
+    # ---
+
+    def _all(self, step: Callable[[Connection, float, int], list[int]]) -> list[int]:
+        """Do ``step`` in small transactions until nothing is left for it."""
+        found: list[int] = []
+        while True:
+            with self._writing() as (connection, now):
+                some = step(connection, now, _ROWS)
+            found += some
+            if len(some) < _ROWS:
+                return found
+
+    @contextmanager
+    def _uncertain(self, worker: Worker, token: int, state: State) -> Iterator[None]:
+        """Remember a claim whose commit may have been made or not; what it took is to go to ``state``."""
+        try:
+            yield
+        except LeaseLost:
+            raise
+        except StoreError:
+            worker.uncertain[token] = state
+            raise
+
+    @contextmanager
+    def _tidied(self, worker: Worker) -> Iterator[tuple[Connection, float]]:
+        """A transaction in which such claims of the worker are undone first."""
+        uncertain = list(worker.uncertain.items())
+        with self._writing() as (connection, now):
+            claims.tidy(connection, now, uncertain)
+            yield connection, now
+        for token, _ in uncertain:
+            worker.uncertain.pop(token, None)
+
+
+@contextmanager
+def joined(connection: Connection | Session) -> Iterator[Connection]:
+    """A part of the caller's transaction, undone by itself where it fails. Raises ``StoreError``."""
+    theirs = connection if isinstance(connection, Connection) else connection.connection()
+    address = theirs.engine.url.render_as_string(hide_password=True)
+    with translated(address):
+        _check_transaction(theirs, address)
+        with theirs.begin_nested():
+            yield theirs
+
+
+def _check_transaction(connection: Connection, address: str) -> None:
+    """Refuse a connection that commits each statement by itself: half of a message could stay."""
+    driver: Any = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite":
+        # The driver begins a transaction before the first statement that writes, and not before a savepoint, whose
+        # release would then be a commit. This one writes nothing new.
+        reserve(connection, 0)
+        commits = not driver.in_transaction
+    else:
+        commits = bool(getattr(driver, "autocommit", False))
+    if commits:
+        raise StoreError(f"{address}: the connection commits each statement by itself: give one in a transaction")
