@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from notify_core.cli import accounts, inspection, sandbox, sending
-from notify_core.cli.command import Command, lined
+from notify_core.cli import accounts, inspection, optout, outbox, sandbox, sending, store
+from notify_core.cli.command import Entry, built, defaults, lined, name_of, summary
 from notify_core.cli.options import DEFAULT_CONFIG
 
-SECTIONS: Mapping[str, tuple[Callable[..., None], ...]] = {
+SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Send": (sending.send, sending.mms),
+    "Messages in the store": (outbox.COMMANDS, optout.COMMANDS, store.COMMANDS),
     "Ask a gateway": (accounts.balance, accounts.reports, accounts.inbound, accounts.password),
     "Set up and try out": (inspection.check, inspection.plugins, sandbox.sandbox),
 }
-"""The commands by the sections of the help; each is the function of its name."""
+"""The commands by the sections of the help."""
 
 
 class _Commands(Mapping[str, Any]):
     """Every command by its name. One is built when it is asked for: building all takes longer than showing the help."""
 
     def __init__(self) -> None:
-        self._functions = {function.__name__: function for functions in SECTIONS.values() for function in functions}
+        self._entries = {name_of(entry): entry for entries in SECTIONS.values() for entry in entries}
 
     def __getitem__(self, name: str) -> Any:
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(name, cls=Command)(self._functions[name])
-        return get_command(alone)
+        return built(self._entries[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._functions)
+        return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._functions)
+        return len(self._entries)
+
+    def defaults(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """``values`` as the defaults of the options of every command, in click's form."""
+        return {name: defaults(entry, values) for name, entry in self._entries.items()}
 
 
 class _Sections(TyperGroup):
@@ -53,13 +55,9 @@ class _Sections(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
         """Write the commands, each section under its name."""
         width = max(map(len, self.commands))
-        for section, functions in SECTIONS.items():
+        for section, entries in SECTIONS.items():
             with formatter.section(section):
-                formatter.write_dl([(f"{f.__name__:<{width}}", _summary(f)) for f in functions])
-
-
-def _summary(function: Callable[..., None]) -> str:
-    return (function.__doc__ or "").partition("\n")[0].rstrip(".")
+                formatter.write_dl([(f"{name_of(entry):<{width}}", summary(entry)) for entry in entries])
 
 
 def _show_version(wanted: bool) -> None:
@@ -99,7 +97,7 @@ def _begin(
       130  interrupted with Ctrl-C
     """
     command: Any = ctx.command
-    ctx.default_map = {name: {"config": config} for name in command.commands}
+    ctx.default_map = command.commands.defaults({"config": config})
 
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from notify_core.cli import exits, salvage, terminal
 from notify_core.cli.following import MANY
-from notify_core.cli.tables import Block, Table
+from notify_core.cli.tables import Block, Table, words
 from notify_core.errors import SendError
 from notify_core.phones import mask
 from notify_core.results import Attempt, Delivery, Estimate, Result
@@ -66,11 +66,6 @@ def tell_estimate(estimate: Estimate, *, as_json: bool) -> None:
     terminal.show(
         f"Would go by {estimate.path} to {to}, {each} each: {_counted(estimate.units, 'unit')}. Nothing sent."
     )
-
-
-def words(state: State) -> str:
-    """A state as people read it."""
-    return state.replace("_", " ")
 
 
 def _delivery(delivery: Delivery) -> dict[str, object]:

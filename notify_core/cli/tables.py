@@ -11,6 +11,8 @@ from unicodedata import combining, east_asian_width
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from notify_core.states import State
+
 # Control characters, and those that turn the direction of writing: what gateways and subscribers write could move the
 # cursor, rename the window or disguise a line.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -21,6 +23,7 @@ _COLOURS = {
     "in doubt": "bold yellow",
     "rejected": "red",
     "undelivered": "red",
+    "expired": "red",
 }
 
 
@@ -39,6 +42,11 @@ class Table:
 
 
 Block = str | Table
+
+
+def words(state: State) -> str:
+    """A state as people read it."""
+    return state.replace("_", " ")
 
 
 def printable(text: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from notify_core.sandbox import LocalGateway
+from notify_core.store import Store
 from notify_core.testing import sandbox
-from tests.cli.shell import PASSWORD
+from tests.cli.shell import PASSWORD, notify
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,18 @@ def gateway(folder: Path) -> Iterator[LocalGateway]:
     with sandbox() as gateway:
         (folder / "notify.yaml").write_text(configuration(gateway.url), "utf-8")
         yield gateway
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    """A store, and ``notify.yaml`` that names it; its gateway is one that nobody answers for."""
+    (folder / "notify.yaml").write_text(configuration("http://127.0.0.1:9") + STORE, "utf-8")
+    assert notify("store", "init").code == 0
+    with Store("sqlite:///notify.db") as store:
+        yield store
+
+
+STORE = "store: sqlite:///notify.db\n"
 
 
 def configuration(url: str) -> str:

@@ -12,12 +12,21 @@ from typer.main import get_command
 
 from notify_core.cli import catalogue, exits
 from notify_core.cli.app import SECTIONS, app
-from notify_core.cli.command import spread
+from notify_core.cli.command import Family, name_of, spread
 from notify_core.cli.logs import listen
 from notify_core.errors import ConfigError, Fault, InvalidMessage, Retry, Scope, SendError, Sent, Unsupported
 from tests.cli.shell import notify
 
-COMMANDS = [function.__name__ for functions in SECTIONS.values() for function in functions]
+ENTRIES = [entry for entries in SECTIONS.values() for entry in entries]
+COMMANDS = [
+    *((name_of(entry),) for entry in ENTRIES if not isinstance(entry, Family)),
+    *(
+        (entry.name, name_of(function))
+        for entry in ENTRIES
+        if isinstance(entry, Family)
+        for function in entry.functions
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -42,18 +51,31 @@ def test_help_lists_every_command_in_a_section() -> None:
     for section in SECTIONS:
         assert f"{section}:" in shown.out
     lines = [line.split() for line in shown.out.splitlines()]
-    assert all(any(line[:1] == [command] for line in lines) for command in COMMANDS)
+    assert all(any(line[:1] == [name_of(entry)] for line in lines) for entry in ENTRIES)
     assert "    3    in doubt" in shown.out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_an_example_and_every_option_its_help(command: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example_and_every_option_its_help(command: tuple[str, ...]) -> None:
     """The help of a command has an example on a line of its own, and no option without a word."""
-    shown = notify(command, "--help")
+    shown = notify(*command, "--help")
     assert shown.code == 0
-    assert f"\n    notify {command}" in shown.out
+    assert f"\n    notify {' '.join(command)}" in shown.out
     parsed: Any = get_command(app)
-    assert [param.name for param in parsed.commands[command].params if not param.help] == []
+    for word in command:
+        parsed = parsed.commands[word]
+    assert [param.name for param in parsed.params if not param.help] == []
+
+
+@pytest.mark.parametrize("family", [entry for entry in ENTRIES if isinstance(entry, Family)], ids=name_of)
+def test_a_family_lists_its_commands(family: Family) -> None:
+    """``notify outbox --help`` and ``notify outbox`` alone list the commands, each with a whole sentence."""
+    shown, alone = notify(family.name, "--help"), notify(family.name)
+    assert (shown.code, alone.code) == (0, 2)
+    for function in family.functions:
+        assert f"  {name_of(function)} " in shown.out
+    assert "..." not in shown.out.partition("Commands:")[2]
+    assert "Commands:" in alone.out + alone.err
 
 
 def test_help_imports_nothing_that_only_commands_need() -> None:
@@ -63,7 +85,7 @@ def test_help_imports_nothing_that_only_commands_need() -> None:
         "sys.argv[1:] = ['--help']\n"
         "try: main()\n"
         "finally: print([name for name in sys.modules if name in"
-        " {'pydantic', 'requests', 'pluggy', 'rich', 'zeep', 'phonenumbers', 'notify_core.notifier'}])"
+        " {'pydantic', 'requests', 'sqlalchemy', 'pluggy', 'rich', 'zeep', 'phonenumbers', 'notify_core.notifier'}])"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)  # noqa: S603
     assert shown.stdout.splitlines()[-1] == "[]"
