@@ -232,6 +232,7 @@ EXAMPLES: Mapping[str, str] = {
     "success.equals": '"0"',
     "balance.reply.balance": "data.credit",
     "country": '"86"',
+    "store.url": "sqlite:///notify.db",
     "codes": '{"1001": message}',
 }
 """What stands at a place that has no default; the longest end of the place counts."""
@@ -253,7 +254,7 @@ def reference_yaml() -> str:
         "  otp:",
         *keys(RouteSettings, "    ", paths="[my-ipyy.soap, my-ipyy.xml]"),
         "",
-        *keys(FileSettings, only=("templates", "transports", "plugins")),
+        *keys(FileSettings, only=("store", "templates", "transports", "plugins")),
     ]
     return "\n".join(lines) + "\n"
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -22,7 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from notify_core.errors import ConfigError, nearest
+from notify_core.errors import ConfigError, MissingExtra, nearest
 from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
 from notify_core.settings import AccountSettings, Duration, Strict
 from notify_core.templates import Templates
@@ -52,6 +53,16 @@ class RouteSettings(Strict):
     """How long the whole walk may take, failover included."""
     in_doubt: Literal["hold", "failover"] = "hold"
     """hold: a message in doubt is not sent again. failover: it is, and may arrive (and be billed) twice."""
+    attempts: int = Field(default=5, ge=1)
+    """How often a worker walks the route for a message that surely was not sent. Needs a store, as all that follows."""
+    expires: Duration | None = None
+    """The time after which a message that has not left is not sent any more, counted from when it was enqueued."""
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Which messages leave first: those of the higher number."""
+    transactional: bool = False
+    """Send to recipients who opted out too: for codes and appointments, never for advertising."""
+    wipe_texts: Literal["never", "final"] = "never"
+    """final: the text is removed from the store once nothing can become of the message any more."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -59,6 +70,50 @@ class RouteSettings(Strict):
         block = handler(schema)
         paths = handler.resolve_ref_schema(block)["properties"]["paths"]
         return {"anyOf": [paths, block]}
+
+
+def _addressed(value: object) -> object:
+    if isinstance(value, str):
+        return {"url": value}
+    if isinstance(value, Mapping | StoreSettings):
+        return value
+    raise ValueError("expected an address such as sqlite:///notify.db, or a block that begins with `url:`")
+
+
+class StoreSettings(Strict):
+    """Where messages and what became of them are kept: SQLite for one machine, PostgreSQL for any number."""
+
+    url: SecretStr
+    """The address, such as sqlite:///notify.db or postgresql+psycopg://user:password@host/database."""
+    synchronous: Literal["full", "normal"] = "full"
+    """SQLite only. full: what is committed is on the disk. normal: faster; a power cut may lose or repeat a message."""
+
+    @field_validator("url")
+    @classmethod
+    def _usable(cls, url: SecretStr) -> SecretStr:
+        kind = url.get_secret_value().partition(":")[0]
+        if kind not in _NEEDS:
+            raise ValueError(
+                "expected sqlite:///notify.db or postgresql+psycopg://user@host/database"
+                f"{nearest(kind, _NEEDS) if kind.isidentifier() else ''}"
+            )
+        for extra, package, module in _NEEDS[kind]:
+            if find_spec(module) is None:
+                raise ValueError(str(MissingExtra(extra, package)))
+        return url
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The block, or its address alone."""
+        block = handler(schema)
+        url = handler.resolve_ref_schema(block)["properties"]["url"]
+        return {"anyOf": [url, block]}
+
+
+_SQLALCHEMY = (("store", "SQLAlchemy", "sqlalchemy"), ("store", "alembic", "alembic"))
+_POSTGRESQL = (*_SQLALCHEMY, ("postgres", "psycopg", "psycopg"))
+_NEEDS = {"sqlite": _SQLALCHEMY, "postgresql": _POSTGRESQL, "postgresql+psycopg": _POSTGRESQL}
+"""What an address needs, by how it begins: the extra, the package and its module."""
 
 
 class FileSettings(Strict):
@@ -70,6 +125,8 @@ class FileSettings(Strict):
     """Credentials at providers, by the name that paths use."""
     routes: dict[str, Annotated[RouteSettings, BeforeValidator(_listed)]] = Field(default_factory=dict)
     """Ordered lists of paths, by name. `default` is used where none is named."""
+    store: Annotated[StoreSettings, BeforeValidator(_addressed)] | None = None
+    """The store (an address, or a block): messages can be enqueued then, and what is sent is recorded."""
     templates: dict[str, str] = Field(default_factory=dict)
     """Named texts with {{ values }}, in Jinja2."""
     transports: dict[str, str] = Field(default_factory=dict)
@@ -98,6 +155,7 @@ class Config:
     routes: Mapping[str, RouteSettings]
     templates: Templates = field(repr=False)
     plugins: Plugins = field(repr=False)
+    store: StoreSettings | None = None
 
 
 def load_config(path: str | os.PathLike[str], *, others: tuple[object, ...] = ()) -> Config:
@@ -169,6 +227,7 @@ class _Check:
             routes=file.routes,
             templates=templates,
             plugins=plugins,
+            store=file.store,
         )
 
     def _mapping(self, key: str) -> dict[str, Any]:

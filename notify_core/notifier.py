@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from notify_core import routing
-from notify_core.config import Config, from_mapping, load_config
-from notify_core.errors import InvalidMessage, nearest
+from notify_core.config import Config, RouteSettings, from_mapping, load_config
+from notify_core.errors import ConfigError, Fault, InvalidMessage, nearest
 from notify_core.messages import Balance, Inbound, Message, Report, Sms
 from notify_core.results import Estimate, Result
 from notify_core.routing import Route
 from notify_core.transports import Path, Paths
+
+if TYPE_CHECKING:  # SQLAlchemy comes with the store, when one is configured
+    from sqlalchemy import Connection
+
+    from notify_core.outbox import Outbox, Terms
+    from notify_core.store import Enqueued, Way
+    from notify_core.store.store import Session
 
 _ASYNC_THREADS = 64
 
@@ -34,6 +41,7 @@ class Notifier:
         self._config = config
         self.paths = Paths(config, _now)
         self.routes = {name: self._route(name) for name in config.routes}
+        self._outbox: Outbox | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -62,20 +70,94 @@ class Notifier:
         """Wait for what ``asend`` has under way, and close every connection."""
         if self._threads is not None:
             self._threads.shutdown()
+        if self._outbox is not None:
+            self._outbox.close()
         self.paths.close()
 
-    def send(self, message: Message, *, route: str = "", via: str = "") -> Result:
+    @property
+    def outbox(self) -> Outbox:
+        """The outbox, its store opened at the first use. Raises ``StoreError``, ``ConfigError`` without one."""
+        with self._lock:
+            if self._outbox is None:
+                self._outbox = self._opened()
+            return self._outbox
+
+    def send(self, message: Message, *, route: str = "", via: str = "", key: str = "") -> Result:
         """Send ``message`` along ``route`` (``default`` where none is named), or by the one path ``via``.
 
         It leaves once, through the first path that can take it. What the gateways did is in the result, never raised;
         ``InvalidMessage`` is raised before anything leaves for a message, route or path that cannot work.
-        """
-        way = self._way(route, via)
-        return routing.send(way, self._ready(message), now=_now, tell=self._config.plugins.tell)
 
-    async def asend(self, message: Message, *, route: str = "", via: str = "") -> Result:
+        With a store it is recorded, and ``StoreError`` raised before anything leaves where that cannot be. A ``key``
+        (with a store only) that was used for the same message gives the first result and sends nothing; for another
+        message it raises ``KeyConflict``.
+        """
+        if self._config.store is None and not key:
+            way = self._way(route, via)
+            return routing.send(way, self._ready(message), now=_now, tell=self._config.plugins.tell)
+        return self.outbox.send(self._ready(message), _named(route, via), key)
+
+    @overload
+    def enqueue(
+        self,
+        message: Message,
+        *,
+        route: str = "",
+        via: str = "",
+        key: str = "",
+        connection: Connection | Session | None = None,
+        priority: int | None = None,
+        due: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> Enqueued: ...
+
+    @overload
+    def enqueue(
+        self,
+        message: Iterable[Message],
+        *,
+        route: str = "",
+        via: str = "",
+        key: str = "",
+        connection: Connection | Session | None = None,
+        priority: int | None = None,
+        due: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> list[Enqueued]: ...
+
+    def enqueue(
+        self,
+        message: Message | Iterable[Message],
+        *,
+        route: str = "",
+        via: str = "",
+        key: str = "",
+        connection: Connection | Session | None = None,
+        priority: int | None = None,
+        due: datetime | None = None,
+        expires_at: datetime | None = None,
+    ) -> Enqueued | list[Enqueued]:
+        """Put a message, or many at once, into the outbox: a worker sends what is there.
+
+        With ``connection`` (SQLAlchemy's, or an ORM session) it is part of the caller's transaction: it leaves when
+        that is committed, and is gone with it. ``key``: the same message again gives the first ids, another raises
+        ``KeyConflict``. ``priority`` and ``expires_at`` are the route's where they are left out; it does not leave
+        before ``due``. Raises ``InvalidMessage``, ``StoreError``; ``ConfigError`` without a store.
+        """
+        outbox = self.outbox
+        from notify_core.outbox import Posting
+
+        messages = [message] if isinstance(message, Message) else list(message)
+        if key and len(messages) > 1:
+            raise InvalidMessage("a key is one message's: enqueue messages with keys one by one")
+        posting = Posting(key=key, priority=priority, due=due, expires_at=expires_at)
+        ready = [self._ready(each) for each in messages]
+        enqueued = outbox.enqueue(ready, _named(route, via), posting, connection)
+        return enqueued[0] if isinstance(message, Message) else enqueued
+
+    async def asend(self, message: Message, *, route: str = "", via: str = "", key: str = "") -> Result:
         """``send`` in a thread of the notifier's own. A send that has begun is not stopped by cancelling the task."""
-        call = partial(self.send, message, route=route, via=via)
+        call = partial(self.send, message, route=route, via=via, key=key)
         return await asyncio.get_running_loop().run_in_executor(self._executor(), call)
 
     def estimate(self, message: Message, *, route: str = "", via: str = "") -> Estimate:
@@ -145,11 +227,35 @@ class Notifier:
         paths: tuple[Path, ...] = tuple(self.paths[path] for path in settings.paths)
         return Route(name, paths, settings.weights, settings.deadline, settings.in_doubt == "failover")
 
+    def _opened(self) -> Outbox:
+        settings = self._config.store
+        if settings is None:
+            words = "is missing: enqueueing, keys and workers need it, such as `store: sqlite:///notify.db`"
+            raise ConfigError([Fault("configuration", 0, "store", words)])
+        from notify_core.outbox import Outbox
+        from notify_core.store import Store
+
+        store = Store(settings.url.get_secret_value(), synchronous=settings.synchronous)
+        return Outbox(store, self._terms, _now, self._config.plugins.tell)
+
+    def _terms(self, way: Way) -> Terms:
+        from notify_core.outbox import Terms
+
+        route = self._way(way.route, way.via)
+        return Terms(way, route, self._config.routes[way.route] if way.route else RouteSettings(paths=(way.via,)))
+
     def _executor(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="notify-asend")
             return self._threads
+
+
+def _named(route: str, via: str) -> Way:
+    """The way that is meant. Raises ``InvalidMessage``."""
+    from notify_core.store import Way
+
+    return Way("" if via and not route else route or "default", via)
 
 
 def _now() -> datetime:

@@ -33,16 +33,23 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Delivery:
-    """The message to one recipient (E.164): its state, the path and the gateway's task id, and why it was refused."""
+    """The message to one recipient (E.164): its state, the path and the gateway's task id, and why it was refused.
+
+    ``id`` is its number in the store; 0 without one.
+    """
 
     recipient: str
     state: State
     path: str = ""
     task_id: str = ""
     error: SendError | None = None
+    id: int = 0
 
     def __repr__(self) -> str:
         return f"Delivery({mask(self.recipient)}, {self.state}, path={self.path!r}, task_id={self.task_id!r})"
+
+
+_TAKEN = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,7 @@ class Result:
     @property
     def accepted(self) -> bool:
         """Whether a gateway took the message for every recipient."""
-        return all(delivery.state is State.ACCEPTED for delivery in self.deliveries)
+        return all(delivery.state in _TAKEN for delivery in self.deliveries)
 
     @property
     def in_doubt(self) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
-from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent
+from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.events import FailedOver, InDoubt
 from notify_core.messages import Accepted, Message, Sms
 from notify_core.results import Attempt, Delivery, Result
@@ -55,6 +56,35 @@ class Route:
         return list(self.paths)
 
 
+class Journal(Protocol):
+    """Asked before a message leaves, and told when it surely did not: it keeps the limits, and a store's intent."""
+
+    def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
+        """The message is about to leave by ``path``: take a slot for each recipient under every limit of its account.
+
+        Returns those over a limit, with the seconds after which they could go; nothing is taken for them. Raises
+        ``StoreError`` where that cannot be noted: then nobody's may leave.
+        """
+
+    def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """It surely was not sent to these: free what was taken of the account."""
+
+
+class InProcess:
+    """The limits that each account keeps within this process; nothing is written."""
+
+    def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
+        """See ``Journal``."""
+        return path.account.limits.take(recipients, text)
+
+    def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """See ``Journal``."""
+        path.account.limits.give_back(recipients, text)
+
+
+IN_PROCESS = InProcess()
+
+
 def send(
     route: Route,
     message: Message,
@@ -67,14 +97,27 @@ def send(
 
     Raises ``InvalidMessage`` where no path of the route could carry it at all.
     """
-    walk = _Walk(route, message, now, tell)
-    for path in route.order(draw):
-        if not walk.pending or walk.late():
-            break
-        walk.go(path)
-    result = walk.result()
+    result = walk(route, message, now=now, tell=tell, order=route.order(draw))
     tell("sent", result=result)
     return result
+
+
+def walk(
+    route: Route,
+    message: Message,
+    *,
+    now: Callable[[], datetime],
+    tell: Tell,
+    order: Sequence[Path],
+    journal: Journal = IN_PROCESS,
+) -> Result:
+    """Walk the paths in ``order``. Unlike ``send`` it does not tell ``sent``: the caller has a part in the result."""
+    going = _Walk(route, message, now, tell, journal)
+    for path in order:
+        if not going.pending or going.late() or going.stopped:
+            break
+        going.go(path)
+    return going.result()
 
 
 @dataclass
@@ -85,6 +128,7 @@ class _Walk:
     message: Message
     now: Callable[[], datetime]
     tell: Tell
+    journal: Journal
     pending: dict[str, SendError | None] = field(init=False)
     done: dict[str, Delivery] = field(default_factory=dict)
     doubts: dict[str, Delivery] = field(default_factory=dict)
@@ -93,6 +137,7 @@ class _Walk:
     barred: set[str] = field(default_factory=set)  # accounts that are of no use for this message any more
     barred_numbers: set[tuple[str, str]] = field(default_factory=set)  # (account, recipient)
     segments: int = 0
+    stopped: bool = False  # nobody can note any more where it goes, so it goes nowhere
     previous: tuple[Path, SendError] | None = None
 
     def __post_init__(self) -> None:
@@ -127,12 +172,22 @@ class _Walk:
         return tuple(number for number in self.pending if (account, number) not in self.barred_numbers)
 
     def _within_limits(self, path: Path, recipients: tuple[str, ...], worded: Message) -> tuple[str, ...]:
-        waits = path.account.limits.take(recipients, _text(worded))
+        try:
+            waits = self.journal.intend(path, recipients, said(worded))
+        except StoreError as error:
+            self._stop(recipients, error)
+            return ()
         if not waits:
             return recipients
         for number, seconds in waits.items():
             self._bar(path, (number,), _over_limit(path, seconds))
         return tuple(number for number in recipients if number not in waits)
+
+    def _stop(self, recipients: Sequence[str], error: StoreError) -> None:
+        self.stopped = True
+        log.error("a message stops here: %s", error, extra={"action": "unnoted"})
+        words = "the store could not note where the message goes, so it went nowhere"
+        self.pending.update(dict.fromkeys(recipients, SendError(words, retry=Retry.LATER, code="store")))
 
     def _announce(self, path: Path, recipients: int) -> None:
         if self.previous is None:
@@ -157,7 +212,7 @@ class _Walk:
                 self._leave(waiting, verdict)
                 break
         for unsent in waiting:
-            path.account.limits.give_back(unsent, _text(worded))
+            self.journal.give_back(path, unsent, said(worded))
 
     def _leave(self, unsent: list[tuple[str, ...]], verdict: SendError) -> None:
         """Note why a path was not tried for the rest of its recipients."""
@@ -209,7 +264,7 @@ class _Walk:
                 self._doubted(path, (number,), error)
             else:
                 self._bar(path, (number,), error)
-                path.account.limits.give_back((number,), _text(worded))
+                self.journal.give_back(path, (number,), said(worded))
 
     def _failed(self, path: Path, worded: Message, error: SendError) -> None:
         """Draw the consequences of a failed submission for its recipients, by the error's verdict."""
@@ -218,7 +273,7 @@ class _Walk:
             return
         self.previous = (path, error)
         if error.scope is not Scope.RECIPIENT:
-            path.account.limits.give_back(worded.to, _text(worded))
+            self.journal.give_back(path, worded.to, said(worded))
         if error.scope is Scope.MESSAGE:
             for number in tuple(self.pending):
                 refused = Delivery(recipient=number, state=State.REJECTED, path=path.name, error=error)
@@ -254,7 +309,7 @@ class _Walk:
         """
         named = chunk if len(chunk) == 1 else tuple(number for number in chunk if number in error.recipients)
         self._bar(path, named, error)
-        path.account.limits.give_back(named, _text(worded))
+        self.journal.give_back(path, named, said(worded))
         if named:
             others = tuple(number for number in chunk if number not in set(named))
             return [others] if others else []
@@ -302,7 +357,8 @@ def _state(outcome: Accepted | SendError) -> State:
     return State.REJECTED if outcome.sent is Sent.NO else State.IN_DOUBT
 
 
-def _text(message: Message) -> str:
+def said(message: Message) -> str:
+    """The text in which an account's limits look for their words."""
     return message.text if isinstance(message, Sms) else ""
 
 

@@ -1,0 +1,66 @@
+"""What shows the store that a process lives: its name as a worker, and a thread that says so in time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from notify_core.errors import StoreError
+from notify_core.store import LeaseLost, Outcome, Store
+
+log = logging.getLogger("notify")
+
+SECONDS = 60.0
+"""How long the store waits for a sign of life before it calls what a process was sending in doubt."""
+
+
+class Lease:
+    """A worker that the store knows, until this is closed or the process dies. Raises ``StoreError``."""
+
+    def __init__(self, store: Store, *, seconds: float = SECONDS) -> None:
+        self._store = store
+        self.worker = store.enroll(lease=seconds)
+        self.lost = False
+        self._unrecorded: list[Outcome] = []
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="notify-lease", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take leave of the store. What it has not been told by then lapses."""
+        self._ending.set()
+        self._thread.join()
+        self._settle()
+        try:
+            self._store.retire(self.worker)
+        except StoreError as error:
+            log.warning("the store was not told that a worker left: %s", error, extra={"action": "unretired"})
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write down what was sent; where the store cannot now, it is tried again with each sign of life."""
+        self._unrecorded.extend(outcomes)
+        self._settle()
+
+    def _settle(self) -> None:
+        waiting = list(self._unrecorded)
+        if not waiting:
+            return
+        try:
+            self._store.record(waiting)
+        except StoreError as error:
+            log.error("not recorded yet, will be tried again: %s", error, extra={"action": "unrecorded"})  # noqa: TRY400
+        else:
+            recorded = set(map(id, waiting))
+            self._unrecorded[:] = [outcome for outcome in self._unrecorded if id(outcome) not in recorded]
+
+    def _beat(self) -> None:
+        while not self.lost and not self._ending.wait(self.worker.lease / 4):
+            self._settle()
+            try:
+                self._store.heartbeat(self.worker)
+            except LeaseLost as error:
+                self.lost = True
+                log.error("%s", error, extra={"action": "lease_lost"})  # noqa: TRY400 - its text is all there is
+            except StoreError as error:
+                log.warning("no sign of life: %s", error, extra={"action": "no_heartbeat"})

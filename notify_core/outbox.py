@@ -1,0 +1,367 @@
+"""The outbox: what a notifier does where it has a store.
+
+A message is enqueued for a worker, or sent at once with a record. Either way its intent (who sends it, by which path)
+is on disk before a request leaves, the provider's limits are the store's, and what became of it is written down.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from notify_core import routing
+from notify_core.config import RouteSettings
+from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
+from notify_core.lease import Lease
+from notify_core.messages import Message
+from notify_core.results import Delivery, Result
+from notify_core.routing import Route, said
+from notify_core.states import State
+from notify_core.store import (
+    Claim,
+    Enqueued,
+    Entry,
+    Filter,
+    Intent,
+    LeaseLost,
+    Outcome,
+    Parcel,
+    Plan,
+    Store,
+    Stored,
+    Way,
+)
+from notify_core.transports import Path
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from notify_core.store.store import Session
+
+log = logging.getLogger("notify")
+
+SOON, LATER, LONGEST = 1.0, 10.0, 900.0
+"""Seconds before the first repetition by the error's verdict (now, later), and the most that doubling makes of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How messages of one way leave: the route that is walked, and what its settings say about storing."""
+
+    way: Way
+    route: Route
+    settings: RouteSettings
+
+    @property
+    def tries(self) -> int:
+        """How many requests may be made for one recipient: every path, as often as the route is walked."""
+        return self.settings.attempts * len(self.route.paths)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """What may be said of messages when they are enqueued; what is left out is as the route has it."""
+
+    key: str = ""
+    priority: int | None = None
+    due: datetime | None = None
+    expires_at: datetime | None = None
+
+
+PLAIN = Posting()
+
+
+class Outbox:
+    """``terms`` gives those of a way, and raises ``InvalidMessage`` for one that the configuration does not have."""
+
+    def __init__(
+        self, store: Store, terms: Callable[[Way], Terms], now: Callable[[], datetime], tell: routing.Tell
+    ) -> None:
+        self.store = store
+        self.terms = terms
+        self._now = now
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._process = 0
+
+    def close(self) -> None:
+        """Take leave of the store, and close it."""
+        if self._lease is not None and self._process == os.getpid():
+            self._lease.close()
+        self.store.close()
+
+    # --- putting in
+
+    def enqueue(
+        self,
+        messages: Iterable[Message],
+        way: Way,
+        posting: Posting = PLAIN,
+        connection: Connection | Session | None = None,
+    ) -> list[Enqueued]:
+        """Put addressed messages in: all or none. Raises ``InvalidMessage``, ``KeyConflict``, ``StoreError``."""
+        terms = self.terms(way)
+        return self.store.enqueue([self._entry(message, terms, posting) for message in messages], connection=connection)
+
+    def _entry(self, message: Message, terms: Terms, posting: Posting) -> Entry:
+        """Raises ``InvalidMessage`` where no path of the route can carry the message."""
+        carriers(terms.route.paths, message)
+        settings = terms.settings
+        return Entry(
+            message=message,
+            way=terms.way,
+            key=posting.key,
+            priority=settings.priority if posting.priority is None else posting.priority,
+            due=posting.due,
+            expires_at=posting.expires_at or self._expiry(settings, posting.due),
+            transactional=settings.transactional,
+            wipe=settings.wipe_texts == "final",
+        )
+
+    def _expiry(self, settings: RouteSettings, due: datetime | None) -> datetime | None:
+        return None if settings.expires is None else (due or self._now()) + timedelta(seconds=settings.expires)
+
+    # --- sending at once
+
+    def send(self, message: Message, way: Way, key: str = "") -> Result:
+        """Send an addressed message and record it. A key that was used for the same message gives its first result.
+
+        Raises ``InvalidMessage``, ``KeyConflict`` and ``StoreError`` before anything leaves.
+        """
+        terms = self.terms(way)
+        entry = self._entry(message, terms, Posting(key=key))
+        order = terms.route.order(random.random)
+        lease, enqueued, claim = self._begin(entry, planned(lambda: order))
+        if not enqueued.new:
+            return self._first_result(terms.route, message, enqueued)
+        return self._send(terms.route, order, message, (lease, enqueued, claim))
+
+    def _begin(self, entry: Entry, plan: Plan) -> tuple[Lease, Enqueued, Claim]:
+        lease = self._leased()
+        try:
+            return lease, *self.store.begin(lease.worker, entry, plan=plan)
+        except LeaseLost:  # such as by a machine that slept
+            lease.lost = True
+        lease = self._leased()
+        return lease, *self.store.begin(lease.worker, entry, plan=plan)
+
+    def _leased(self) -> Lease:
+        """This process's own lease: threads do not survive a fork."""
+        with self._lock:
+            if self._lease is None or self._lease.lost or self._process != os.getpid():
+                self._lease, self._process = Lease(self.store), os.getpid()
+            return self._lease
+
+    def _send(
+        self, route: Route, order: Sequence[Path], message: Message, begun: tuple[Lease, Enqueued, Claim]
+    ) -> Result:
+        lease, enqueued, claim = begun
+        numbers = dict(zip(message.to, enqueued.deliveries, strict=True))
+        ended = {*claim.suppressed, *claim.expired}
+        going = {recipient: number for recipient, number in numbers.items() if number not in ended}
+        out = {recipient: _opted_out(recipient) for recipient, number in numbers.items() if number in ended}
+        result = Result(route=route.name, deliveries=(), attempts=(), segments=0)
+        if going:
+            paths = {recipient: parcel.path for parcel in claim.parcels for recipient in parcel.deliveries}
+            left = min((parcel.left for parcel in claim.parcels if parcel.left is not None), default=None)
+            claimed = Parcel(token=claim.token, message=message, path="", deliveries=going, attempts=0, left=left)
+            result = self._walk(bounded(route, left), order, claimed, paths)
+            lease.record(claimed.outcomes(result, _never))
+        states = {delivery.recipient: delivery for delivery in result.deliveries} | out
+        return self._told(replace(result, deliveries=tuple(states[recipient] for recipient in message.to)), numbers)
+
+    def _walk(self, route: Route, order: Sequence[Path], parcel: Parcel, paths: Mapping[str, str]) -> Result:
+        """Walk the route with what a claim took; ``paths`` are those by which it took them."""
+        journal = Claimed(self.store, parcel, paths)
+        message = parcel.message.narrowed(tuple(parcel.deliveries))
+        return routing.walk(route, message, now=self._now, tell=self._tell, order=order, journal=journal)
+
+    def _told(self, result: Result, numbers: Mapping[str, int]) -> Result:
+        """The result with the numbers that its deliveries have in the store, and listeners told of it."""
+        deliveries = tuple(replace(delivery, id=numbers[delivery.recipient]) for delivery in result.deliveries)
+        numbered = replace(result, deliveries=deliveries)
+        self._tell("sent", result=numbered)
+        return numbered
+
+    def _first_result(self, route: Route, message: Message, enqueued: Enqueued) -> Result:
+        stored = self.store.deliveries(Filter(message=enqueued.message_id), most=max(1, len(enqueued.deliveries)))
+        path, worded = carriers(route.paths, message)[0]
+        deliveries = tuple(map(_told_before, reversed(stored)))
+        return Result(route=route.name, deliveries=deliveries, attempts=(), segments=path.segments(worded))
+
+    # --- for workers
+
+    def carry(self, parcel: Parcel, way: Way, left: float | None) -> list[Outcome]:
+        """Send what a worker claimed, within ``left`` seconds: what became of it, to be recorded. Never raises."""
+        try:
+            return self._carry(parcel, self.terms(way), left)
+        except InvalidMessage as error:
+            verdict = SendError(str(error), scope=Scope.MESSAGE, code="unfit")
+            return [_all_of(parcel, State.REJECTED, verdict)]
+        except Exception as error:  # noqa: BLE001 - a sender goes on; its text may quote the message
+            words = f"{type(error).__name__} while it was being sent: nobody knows whether it left"
+            log.error("a parcel failed: %s", words, extra={"action": "parcel_failed", "path": parcel.path})  # noqa: TRY400
+            return [_all_of(parcel, State.IN_DOUBT, SendError(words, sent=Sent.UNKNOWN, code="local"))]
+
+    def _carry(self, parcel: Parcel, terms: Terms, left: float | None) -> list[Outcome]:
+        if left is not None and left <= 0:
+            return [_all_of(parcel, State.QUEUED, None)]  # what is over is ended in the queue
+        order = sorted(terms.route.order(random.random), key=lambda path: path.name != parcel.path)
+        paths = dict.fromkeys(parcel.deliveries, parcel.path)
+        result = self._told(self._walk(bounded(terms.route, left), order, parcel, paths), parcel.deliveries)
+        return parcel.outcomes(result, Repetition(terms, parcel.attempts, result).after)
+
+
+class Claimed:
+    """The journal of deliveries that a claim took: another path than theirs is noted in the store before it is used."""
+
+    def __init__(self, store: Store, parcel: Parcel, paths: Mapping[str, str]) -> None:
+        self._store = store
+        self._parcel = parcel
+        self._paths = dict(paths)
+
+    def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
+        """See ``routing.Journal``."""
+        numbers = self._parcel.deliveries
+        others = {each: numbers[each] for each in recipients if self._paths.get(each) != path.name}
+        if not others:
+            return {}
+        waits = self._store.hold(self._parcel.token, intended(path, text), others)
+        self._paths.update({each: path.name for each in others if each not in waits})
+        return waits
+
+    def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """See ``routing.Journal``."""
+        if not intended(path, text).limits:
+            return
+        try:
+            self._store.give_back([self._parcel.deliveries[each] for each in recipients], path.account.name)
+        except StoreError as error:  # counted as sent, then: too much, and never too little
+            log.warning("slots were not given back: %s", error, extra={"action": "slots_kept", "path": path.name})
+
+
+class Repetition:
+    """When what surely was not sent is tried again: by the verdicts of its errors, and how often it was tried."""
+
+    def __init__(self, terms: Terms, attempts: int, result: Result) -> None:
+        self._tries = terms.tries
+        self._walks = attempts // len(terms.route.paths)
+        self._before = attempts
+        self._result = result
+        self._jitter = random.uniform(0.5, 1.0)  # noqa: S311 - one for all, so that equal texts stay together
+        self._errors: dict[str, list[SendError]] | None = None
+
+    def after(self, delivery: Delivery) -> float | None:
+        """The seconds until then; None where it would not help, or was tried often enough."""
+        tried = self._tried().get(delivery.recipient, [])
+        errors = [*tried, delivery.error] if delivery.error else tried
+        if tried and self._before + len(tried) >= self._tries:
+            return None
+        if any(error.scope is Scope.MESSAGE for error in errors):
+            return None
+        return min((self._delay(error) for error in errors if error.retry is not Retry.NEVER), default=None)
+
+    def _tried(self) -> dict[str, list[SendError]]:
+        """The errors of the attempts by recipient, found once and only where something failed."""
+        if self._errors is None:
+            self._errors = defaultdict(list)
+            for attempt in self._result.attempts:
+                for recipient in attempt.recipients if attempt.error else ():
+                    self._errors[recipient].append(attempt.error)  # type: ignore[arg-type] # those with an error
+        return self._errors
+
+    def _delay(self, error: SendError) -> float:
+        if error.after is not None:
+            return error.after
+        first = SOON if error.retry is Retry.NOW else LATER
+        return min(LONGEST, first * 2.0 ** min(self._walks, 30)) * self._jitter
+
+
+def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
+    """Tells a claim by which paths a message may leave: the first of each account that can carry it.
+
+    ``ordered`` gives the paths of the route as one message tries them.
+    """
+
+    def plan(message: Message) -> Sequence[Intent]:
+        order = ordered()
+        try:
+            found = carriers(order, message)
+        except InvalidMessage:  # the configuration changed since it was enqueued; the walk says so
+            return [Intent(order[0].name)]
+        intents: dict[str, Intent] = {}
+        for path, worded in found:
+            if path.account.name not in intents:
+                intents[path.account.name] = intended(path, said(worded))
+        return tuple(intents.values())
+
+    return plan
+
+
+def intended(path: Path, text: str) -> Intent:
+    """The intent to send by ``path``, with those of the account's limits that count a message of that text."""
+    limits = path.account.settings.limits
+    return Intent(path.name, tuple(limit for limit in limits if limit.containing in text))
+
+
+def carriers(paths: Iterable[Path], message: Message) -> list[tuple[Path, Message]]:
+    """The paths that can carry a message, each with it as it would leave. Raises ``InvalidMessage`` where none can."""
+    found, reasons = [], []
+    for path in paths:
+        worded = path.worded(message)
+        try:
+            path.check(worded)
+        except InvalidMessage as error:
+            reasons.append(str(error))
+        else:
+            found.append((path, worded))
+    if not found:
+        raise InvalidMessage(f"no path can carry the message: {'; '.join(reasons)}")
+    return found
+
+
+def bounded(route: Route, left: float | None) -> Route:
+    """The route, walked for no longer than ``left`` seconds."""
+    if left is None or (route.deadline is not None and route.deadline <= left):
+        return route
+    return replace(route, deadline=left)
+
+
+def _all_of(parcel: Parcel, state: State, error: SendError | None) -> Outcome:
+    return Outcome(token=parcel.token, deliveries=tuple(parcel.deliveries.values()), state=state, error=error)
+
+
+def _never(_: Delivery) -> None:
+    """What is sent at once is not tried again behind the caller's back."""
+
+
+def _opted_out(recipient: str) -> Delivery:
+    error = SendError("the recipient opted out", scope=Scope.RECIPIENT, code="opted out")
+    return Delivery(recipient=recipient, state=State.SUPPRESSED, error=error)
+
+
+_UNDER_WAY = (State.QUEUED, State.SENDING, State.ACCEPTED, State.DELIVERED, State.UNDELIVERED)
+
+
+def _told_before(stored: Stored) -> Delivery:
+    """A delivery as the store has it."""
+    error = None
+    if stored.state not in _UNDER_WAY:
+        sent = Sent.UNKNOWN if stored.state is State.IN_DOUBT else Sent.NO
+        error = SendError(stored.description or stored.state.value, sent=sent, code=stored.code)
+    return Delivery(
+        recipient=stored.recipient,
+        state=stored.state,
+        path=stored.path,
+        task_id=stored.task_id,
+        error=error,
+        id=stored.id,
+    )

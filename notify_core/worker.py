@@ -1,0 +1,448 @@
+"""The worker: sends what lies in the outbox, in as many threads, processes and machines as there are.
+
+One thread claims, many send, one records in batches, one sweeps; nothing of the store is locked while a request is
+under way. What a worker claimed and did not send when it stops goes back into the queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import queue
+import random
+import signal
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from notify_core.errors import InvalidMessage, StoreError
+from notify_core.lease import SECONDS, Lease
+from notify_core.notifier import Notifier
+from notify_core.outbox import Outbox, planned
+from notify_core.routing import Route
+from notify_core.states import State
+from notify_core.store import Bell, Claim, Lane, LeaseLost, Outcome, Parcel, Store, Way
+
+log = logging.getLogger("notify")
+
+THREADS = 16
+"""Requests that one worker has under way at a time. Rate is threads over latency: 16 at 50 ms carry 320 a second."""
+LIMIT = 30.0
+"""Seconds that a worker which is told to stop waits for the requests that are under way."""
+
+_CLAIM, _LARGE_CLAIM = 200, 5_000
+"""Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time."""
+_RESULTS, _DELIVERIES, _GATHER = 50, 5_000, 0.05
+"""What is recorded at once: so many results or deliveries, or what came within so many seconds."""
+_LOOK = 5.0
+"""Seconds after which the queue is looked at even if no bell rang, and between two sweeps."""
+_TROUBLE = 1.0
+"""Seconds between two attempts to reach a store that fails."""
+_REPORTED_BY = timedelta(days=3)
+"""How long a report may take: the text of an accepted message that wants wiping is kept for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A parcel that waits for a sender, and until when (monotonic seconds) it may leave."""
+
+    lane: tuple[Way, int]
+    parcel: Parcel
+    until: float | None
+
+    def left(self) -> float | None:
+        return None if self.until is None else self.until - time.monotonic()
+
+
+class _Counter:
+    """Where senders take what is claimed: the most urgent first, and no lane with all of them while another waits."""
+
+    def __init__(self, threads: int, low: Callable[[], None]) -> None:
+        self._share = max(1, threads - max(1, threads // 4))
+        self._enough = 2 * threads
+        self._low = low
+        self._waiting: dict[tuple[Way, int], deque[_Task]] = defaultdict(deque)
+        self._busy: Counter[tuple[Way, int]] = Counter()
+        self._served: Counter[tuple[Way, int]] = Counter()
+        self._turn = 0
+        self._open = True
+        self._change = threading.Condition()
+
+    def wants(self, lane: tuple[Way, int]) -> bool:
+        """Whether more of the lane should be claimed, before its senders run dry."""
+        with self._change:
+            return len(self._waiting.get(lane, ())) <= self._enough
+
+    def put(self, tasks: Sequence[_Task]) -> None:
+        with self._change:
+            for task in tasks:
+                self._waiting[task.lane].append(task)
+            self._change.notify(len(tasks))
+
+    def take(self) -> _Task | None:
+        """The next to send; None once there is none and never will be."""
+        with self._change:
+            while self._open and not (lanes := self._eligible()):
+                self._change.wait()
+            if not self._open:
+                return None
+            task = self._pick(lanes)
+            low = len(self._waiting[task.lane]) == self._enough
+        if low:
+            self._low()
+        return task
+
+    def done(self, task: _Task) -> None:
+        with self._change:
+            self._busy[task.lane] -= 1
+            if not self._busy[task.lane] and not self._waiting.get(task.lane):
+                del self._busy[task.lane]
+                self._served.pop(task.lane, None)
+
+    def clear(self) -> list[_Task]:
+        """Take away what nobody has begun."""
+        with self._change:
+            tasks = [task for waiting in self._waiting.values() for task in waiting]
+            self._waiting.clear()
+            return tasks
+
+    def close(self) -> list[_Task]:
+        """Let the senders go home: what nobody has begun."""
+        with self._change:
+            self._open = False
+            self._change.notify_all()
+        return self.clear()
+
+    def _eligible(self) -> list[tuple[Way, int]]:
+        return [lane for lane, waiting in self._waiting.items() if waiting and self._busy[lane] < self._share]
+
+    def _pick(self, lanes: list[tuple[Way, int]]) -> _Task:
+        """The most urgent; of equal ones that which waited longest for its turn."""
+        lane = min(lanes, key=lambda each: (-each[1], self._served[each]))
+        self._turn += 1
+        self._served[lane] = self._turn
+        self._busy[lane] += 1
+        waiting = self._waiting[lane]
+        task = waiting.popleft()
+        if not waiting and len(self._waiting) > 1:
+            del self._waiting[lane]
+        return task
+
+
+class _Recorder:
+    """Writes results down, many at once; while the store fails it keeps them and tries again.
+
+    ``again`` is called when something went back into the queue.
+    """
+
+    def __init__(self, store: Store, again: Callable[[], None]) -> None:
+        self._store = store
+        self._again = again
+        self._queue: queue.SimpleQueue[list[Outcome] | None] = queue.SimpleQueue()
+        self._gives_up = float("inf")
+        self._thread = threading.Thread(target=self._run, name="notify-recorder", daemon=True)
+        self._thread.start()
+
+    def put(self, outcomes: list[Outcome]) -> None:
+        self._queue.put(outcomes)
+
+    def close(self, until: float) -> None:
+        """Write what is left, and try until then (monotonic seconds)."""
+        self._gives_up = until
+        self._queue.put(None)
+        self._thread.join(max(0.0, until - time.monotonic()) + _TROUBLE)
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            outcomes, going = self._gathered()
+            self._write(outcomes)
+
+    def _gathered(self) -> tuple[list[Outcome], bool]:
+        first = self._queue.get()
+        if first is None:
+            return [], False
+        outcomes, results, until = list(first), 1, time.monotonic() + _GATHER
+        deliveries = sum(len(outcome.deliveries) for outcome in first)
+        while results < _RESULTS and deliveries < _DELIVERIES:
+            try:
+                more = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if more is None:
+                return outcomes, False
+            outcomes += more
+            results += 1
+            deliveries += sum(len(outcome.deliveries) for outcome in more)
+        return outcomes, True
+
+    def _write(self, outcomes: list[Outcome]) -> None:
+        while outcomes:
+            try:
+                self._store.record(outcomes)
+            except StoreError as error:
+                log.error("results are kept until the store takes them: %s", error, extra={"action": "unrecorded"})  # noqa: TRY400
+                if time.monotonic() > self._gives_up:
+                    return  # they lapse: in doubt
+                time.sleep(_TROUBLE)
+            else:
+                if any(outcome.state is State.QUEUED for outcome in outcomes):
+                    self._again()
+                return
+
+
+class Worker:
+    """Sends what lies in the outbox of ``notifier``, which stays the caller's to close.
+
+    ``run`` works in the calling thread until ``stop``, which any thread or signal handler may call. It then takes
+    nothing new, waits up to ``limit`` seconds for the requests that are under way, and hands back the rest.
+    """
+
+    def __init__(
+        self, notifier: Notifier, *, threads: int = THREADS, limit: float = LIMIT, lease: float = SECONDS
+    ) -> None:
+        if threads < 1:
+            raise ValueError(f"threads={threads}: expected 1 or more")
+        self._outbox: Outbox = notifier.outbox
+        self._store = self._outbox.store
+        self._bell: Bell = self._store.bell()
+        self._threads = threads
+        self._limit = limit
+        self._seconds = lease
+        self._stopping = False  # and no Event, which a signal handler must not set while its thread waits for it
+        self._ended = threading.Event()
+        self._counter = _Counter(threads, self._bell.ring)
+        self._sizes: dict[tuple[Way, int], int] = {}
+        self._strangers: set[Way] = set()
+        self._lease: Lease
+        self._recorder: _Recorder
+
+    def stop(self) -> None:
+        """Let ``run`` come to its end. Returns at once."""
+        self._stopping = True
+        self._bell.ring()
+
+    def run(self) -> None:
+        """Work until ``stop``; once only. Raises ``StoreError`` where the store cannot be used at the start."""
+        self._lease = Lease(self._store, seconds=self._seconds)
+        self._recorder = _Recorder(self._store, self._bell.ring)
+        threads = [*self._started(self._send, self._threads), *self._started(self._sweep, 1)]
+        log.info("a worker began, with %d threads", self._threads, extra={"action": "worker_began"})
+        try:
+            while not self._stopping:
+                self._wait(self._round())
+        finally:
+            self._finish(threads)
+        log.info("a worker ended", extra={"action": "worker_ended"})
+
+    def _started(self, work: Callable[[], None], count: int) -> Iterator[threading.Thread]:
+        for _ in range(count):
+            # A request that outlasts the limit must not hold the process: its delivery is in doubt then.
+            thread = threading.Thread(target=work, name=f"notify-{work.__name__.strip('_')}", daemon=True)
+            thread.start()
+            yield thread
+
+    # --- claiming
+
+    def _round(self) -> float:
+        """Claim what the senders lack: the seconds after which there may be more to do."""
+        try:
+            self._renew()
+            return min((self._claim(lane) for lane in self._store.lanes() if not self._stopping), default=_LOOK)
+        except LeaseLost:
+            self._lease.lost = True
+            return 0.0
+        except StoreError as error:
+            log.error("the store cannot be used: %s", error, extra={"action": "no_store"})  # noqa: TRY400
+            return self._rest()
+
+    def _renew(self) -> None:
+        """Where the lease was lost, what was claimed by it is in doubt already: nothing of it is begun any more."""
+        if not self._lease.lost:
+            return
+        for task in self._counter.clear():
+            self._recorder.put([_unsent(task.parcel)])
+        self._lease = Lease(self._store, seconds=self._seconds)
+
+    def _claim(self, lane: Lane) -> float:
+        if lane.wait > 0:
+            return min(lane.wait, _LOOK)
+        key = (lane.way, lane.priority)
+        if not self._counter.wants(key) or (route := self._route(lane.way)) is None:
+            return _LOOK
+        most = self._sizes.get(key, _CLAIM)
+        plan = planned(partial(route.order, random.random))
+        claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan)
+        self._counter.put(list(_tasks(key, claim, route)))
+        taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
+        if taken == most:
+            self._sizes[key] = min(4 * most, _LARGE_CLAIM) if taken >= 10 * len(claim.parcels) else _CLAIM
+        passed_over = claim.deferred + len(claim.expired) + len(claim.suppressed)
+        return 0.0 if taken or passed_over else _LOOK
+
+    def _route(self, way: Way) -> Route | None:
+        try:
+            return self._outbox.terms(way).route
+        except InvalidMessage as error:
+            if way not in self._strangers:  # perhaps another worker's, with a newer configuration
+                self._strangers.add(way)
+                log.error("messages stay in the queue: %s", error, extra={"action": "unknown_way"})  # noqa: TRY400
+            return None
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            self._bell.wait(seconds)
+        except StoreError as error:
+            log.error("the store cannot be used: %s", error, extra={"action": "no_store"})  # noqa: TRY400
+            self._rest()
+
+    def _rest(self) -> float:
+        """Leave a store that fails in peace for a while."""
+        until = time.monotonic() + _TROUBLE
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(_TROUBLE / 10)
+        return 0.0
+
+    # --- sending, sweeping, ending
+
+    def _send(self) -> None:
+        while (task := self._counter.take()) is not None:
+            self._recorder.put(self._outbox.carry(task.parcel, task.lane[0], task.left()))
+            self._counter.done(task)
+
+    def _sweep(self) -> None:
+        while not self._ended.wait(_LOOK):
+            try:
+                self._store.lapse()
+                self._store.expire()
+                self._store.wipe(datetime.now(UTC) - _REPORTED_BY)
+            except StoreError as error:
+                log.warning("not swept: %s", error, extra={"action": "unswept"})
+
+    def _finish(self, threads: Sequence[threading.Thread]) -> None:
+        until = time.monotonic() + self._limit
+        self._ended.set()
+        self._hand_back([task.parcel for task in self._counter.close()])
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        self._recorder.close(until)
+        self._lease.close()
+        self._bell.close()
+
+    def _hand_back(self, parcels: Sequence[Parcel]) -> None:
+        """What surely was not sent goes back into the queue."""
+        by_token: dict[int, list[int]] = defaultdict(list)
+        for parcel in parcels:
+            by_token[parcel.token] += parcel.deliveries.values()
+        try:
+            for token, deliveries in by_token.items():
+                self._store.hand_back(token, deliveries)
+        except StoreError as error:
+            log.error("not handed back, so in doubt: %s", error, extra={"action": "not_handed_back"})  # noqa: TRY400
+
+
+def _tasks(lane: tuple[Way, int], claim: Claim, route: Route) -> Iterator[_Task]:
+    """What a claim took, one submission each, so that senders share a long list and others come in between."""
+    most = {path.name: path.max_recipients for path in route.paths}
+    now = time.monotonic()
+    for parcel in claim.parcels:
+        until = None if parcel.left is None else now + parcel.left
+        for part in _split(parcel, most[parcel.path]):
+            yield _Task(lane, part, until)
+
+
+def _split(parcel: Parcel, most: int) -> Iterator[Parcel]:
+    if len(parcel.deliveries) <= most:
+        yield parcel
+        return
+    rest = iter(parcel.deliveries.items())
+    while part := dict(islice(rest, most)):
+        yield replace(parcel, deliveries=part, message=parcel.message.narrowed(tuple(part)))
+
+
+def _unsent(parcel: Parcel) -> Outcome:
+    return Outcome(token=parcel.token, deliveries=tuple(parcel.deliveries.values()), state=State.QUEUED)
+
+
+# --- several processes
+
+
+class Processes:
+    """``count`` processes with a worker each: what one process cannot carry, which uses one CPU.
+
+    ``opened`` makes the notifier of each, and is importable by name: ``functools.partial(Notifier.from_yaml, path)``.
+    One that dies is started again. ``run`` works until ``stop``, which any thread or signal handler may call.
+    """
+
+    def __init__(
+        self, opened: Callable[[], Notifier], count: int, *, threads: int = THREADS, limit: float = LIMIT
+    ) -> None:
+        self._work = partial(_work, opened, threads, limit)
+        self._count = count
+        self._limit = limit
+        self._children: dict[SpawnProcess, Connection] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Let every worker, and ``run``, come to its end. Returns at once."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until ``stop``; once only."""
+        try:
+            while not self._stopping:
+                self._fill()
+                wait([child.sentinel for child in self._children], timeout=_TROUBLE / 4)
+                self._bury()
+        finally:
+            self._finish()
+
+    def _fill(self) -> None:
+        context = multiprocessing.get_context("spawn")  # what the parent has open stays its own
+        while len(self._children) < self._count:
+            theirs, ours = context.Pipe(duplex=False)
+            child = context.Process(target=self._work, args=(theirs,), name="notify-worker")
+            child.start()
+            theirs.close()
+            self._children[child] = ours
+
+    def _bury(self) -> None:
+        for child in [child for child in self._children if not child.is_alive()]:
+            self._children.pop(child).close()
+            words = "a worker process ended by itself (exit code %s); another is started"
+            log.error(words, child.exitcode, extra={"action": "worker_died"})
+            time.sleep(_TROUBLE)
+
+    def _finish(self) -> None:
+        for line in self._children.values():
+            line.close()  # their sign to stop, as is our own death
+        until = time.monotonic() + self._limit + 2 * _TROUBLE
+        for child in self._children:
+            child.join(max(0.0, until - time.monotonic()))
+            if child.is_alive():
+                child.kill()
+                child.join()
+
+
+def _work(opened: Callable[[], Notifier], threads: int, limit: float, line: Connection) -> None:
+    """What a process does: work until it is told to stop, or nobody is there to tell it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
+    with opened() as notifier:
+        worker = Worker(notifier, threads=threads, limit=limit)
+        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+        threading.Thread(target=_listen, args=(line, worker), name="notify-line", daemon=True).start()
+        worker.run()
+
+
+def _listen(line: Connection, worker: Worker) -> None:
+    try:
+        line.recv_bytes()
+    except (EOFError, OSError):
+        worker.stop()
