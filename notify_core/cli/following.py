@@ -1,14 +1,22 @@
-"""A plugin that follows one send: it moves the progress bar, and knows what became of whom if the send breaks off."""
+"""Plugins that follow what is sent.
+
+One follows one send: it moves the progress bar, and knows what became of whom if the send breaks off. The other tells
+of each delivery that a worker sends.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
+from notify_core.cli import terminal
+from notify_core.cli.tables import words
 from notify_core.errors import Retry, SendError, Sent
 from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Submission
+from notify_core.phones import mask
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
 
@@ -62,6 +70,25 @@ class Follower:
         error = attempt.error or self._refused.get(number)
         state = State.REJECTED if error and not attempt.error else attempt.state
         return Delivery(recipient=number, state=state, path=attempt.path, task_id=attempt.task_id, error=error)
+
+
+class Teller:
+    """Tells on stdout what became of each delivery, in one line."""
+
+    @hookimpl
+    def sent(self, result: Result) -> None:
+        """Tell of all that were sent together at once, so that lines of several threads do not mix."""
+        terminal.copy(*(_line(delivery) for delivery in result.deliveries))
+
+
+def _line(delivery: Delivery) -> str:
+    by = f" by {delivery.path}" if delivery.path else ""
+    why = f": {delivery.error}" if delivery.error else ""
+    now = f"{datetime.now():%H:%M:%S}"  # noqa: DTZ005 - the clock on the wall
+    return f"{now} delivery {delivery.id} to {mask(delivery.recipient)}: {_OUTCOME[delivery.state]}{by}{why}"
+
+
+_OUTCOME = {state: words(state) for state in State} | {State.REJECTED: "surely not sent"}
 
 
 def _unsent(number: str) -> Delivery:

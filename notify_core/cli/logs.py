@@ -11,8 +11,8 @@ from notify_core.cli import terminal
 class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         kind = record.exc_info[0] if record.exc_info else None
-        name = f" ({kind.__name__})" if kind else ""
-        terminal.complain(f"{record.getMessage()}{name}; NOTIFY_DEBUG=1 shows the traceback")
+        more = f" ({kind.__name__}); NOTIFY_DEBUG=1 shows the traceback" if kind else ""
+        terminal.complain(f"{record.getMessage()}{more}")
         if os.environ.get("NOTIFY_DEBUG") and record.exc_info:
             terminal.complain(logging.Formatter().formatException(record.exc_info))
 

@@ -33,6 +33,12 @@ At = Annotated[
     str, option("--at", "TIME", "When the provider sends it, such as 2030-01-31T09:00+08:00; without it at once.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Send nothing: say what it would cost, and by which path.")]
+Enqueue = Annotated[
+    bool, typer.Option("--enqueue", help="Put it into the store's outbox, for `notify worker` to send.")
+]
+Key = Annotated[
+    str, option("--key", "KEY", "A name for this message, such as order-7-paid: the same again is not sent twice.")
+]
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", show_default=False, help="An account, or one path of it.")]
 
 

@@ -125,8 +125,8 @@ def retry(deliveries: Ids, as_json: Json = False, config: ConfigFile = DEFAULT_C
     """
     from notify_core.notifier import Notifier
 
-    settings = load(config)
-    with Notifier(settings) as notifier, opened(config, settings) as store:
+    with Notifier(load(config)) as notifier:
+        store = notifier.outbox.store
         found = [store.delivery(number) for number in dict.fromkeys(deliveries)]
         _check_unsent(found)
         with _legal():
@@ -234,7 +234,7 @@ def _page(store: Store, wanted: Filter, most: int) -> tuple[list[Stored], bool]:
 
 def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -> Iterator[Block]:
     if found:
-        columns = ("id", "recipient", "state", "way", "by", "task id", "enqueued", "changed", "why")
+        columns = ("id", "recipient", "state", "way", "by", "task id", "enqueued", "why")
         yield Table(columns, [_row(each) for each in found])
     else:
         yield "No delivery fits."
@@ -246,8 +246,8 @@ def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -
 def _row(each: Stored) -> tuple[str, ...]:
     way = each.way.route or each.way.via
     why = " ".join(filter(None, (each.description, f"({each.code})" if each.code else "")))
-    enqueued, changed = times.shown(each.created), times.shown(each.changed)
-    return (str(each.id), mask(each.recipient), words(each.state), way, each.path, each.task_id, enqueued, changed, why)
+    enqueued = times.shown(each.created)
+    return (str(each.id), mask(each.recipient), words(each.state), way, each.path, each.task_id, enqueued, why)
 
 
 def _document(each: Stored) -> dict[str, Any]:
@@ -286,9 +286,9 @@ def _check_unsent(found: Sequence[Stored]) -> None:
 
 def _again(notifier: Notifier, store: Store, rejected: Stored) -> int:
     """Enqueue the message of a rejected delivery for its recipient: the id of the new delivery, the same each time."""
-    way = {"route": rejected.way.route, "via": rejected.way.via}
-    message = _timely(store.message(rejected.id))
-    return notifier.enqueue(message, **way, key=_key(rejected.id), priority=rejected.priority).deliveries[0]
+    way, message = rejected.way, _timely(store.message(rejected.id))
+    again = notifier.enqueue(message, route=way.route, via=way.via, key=_key(rejected.id), priority=rejected.priority)
+    return again.deliveries[0]
 
 
 def _timely(message: Message) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from notify_core.cli import exits, salvage, terminal
 from notify_core.cli.following import MANY
@@ -12,10 +13,13 @@ from notify_core.phones import mask
 from notify_core.results import Attempt, Delivery, Estimate, Result
 from notify_core.states import State
 
+if TYPE_CHECKING:
+    from notify_core.store import Enqueued
+
 _LISTED = 50
 _DOUBT = (
     "In doubt: the gateway may have taken the message, and cannot be asked. Do not send it again: it could arrive, and "
-    "be billed, twice. {reports} shows what became of it once the gateway knows; else ask the provider."
+    "be billed, twice. {shown} shows what became of it once the gateway knows; else ask the provider."
 )
 
 
@@ -68,8 +72,23 @@ def tell_estimate(estimate: Estimate, *, as_json: bool) -> None:
     )
 
 
+def tell_enqueued(enqueued: Enqueued, recipients: Sequence[str], *, as_json: bool) -> None:
+    """Show where an enqueued message can be followed: the ids of the message and its deliveries."""
+    message, ids = enqueued.message_id, enqueued.deliveries
+    if as_json:
+        deliveries = [{"id": number, "recipient": to} for number, to in zip(ids, recipients, strict=True)]
+        terminal.show_json({"enqueued": enqueued.new, "message": message, "deliveries": deliveries})
+        return
+    these = f"delivery {ids[0]}" if len(ids) == 1 else f"deliveries {ids[0]} to {ids[-1]}"
+    if enqueued.new:
+        terminal.show(f"Enqueued for {_counted(len(ids), 'recipient')}: message {message}, {these}.")
+    else:
+        terminal.show(f"Enqueued before, under the same key: message {message}, {these}. Nothing was added.")
+    terminal.show(f"`notify worker` sends it; `notify outbox list --message {message}` shows what becomes of it.")
+
+
 def _delivery(delivery: Delivery) -> dict[str, object]:
-    facts = {fact: getattr(delivery, fact) for fact in ("recipient", "state", "path", "task_id")}
+    facts = {fact: getattr(delivery, fact) for fact in ("id", "recipient", "state", "path", "task_id")}
     return {**facts, "error": delivery.error and exits.document(delivery.error)}
 
 
@@ -103,7 +122,7 @@ def _summary(result: Result) -> str:
     return f"{found}; {_counted(result.segments, 'segment')} each, {_counted(units, 'unit')} in all."
 
 
-_SUMMARY = {State.ACCEPTED: "accepted", State.IN_DOUBT: "in doubt", State.REJECTED: "not sent"}
+_SUMMARY = {state: words(state) for state in State} | {State.REJECTED: "not sent"}
 
 
 def _deliveries(deliveries: Sequence[Delivery]) -> Table:
@@ -142,11 +161,20 @@ def _advice(result: Result) -> Iterator[str]:
     """What to do next: for those in doubt, and for each reason why others were not sent to."""
     doubtful = [delivery for delivery in result.deliveries if delivery.state is State.IN_DOUBT]
     if doubtful:
-        accounts = {d.path.rpartition(".")[0] for d in doubtful if d.path} or {"ACCOUNT"}
-        yield _DOUBT.format(reports=" and ".join(f"`notify reports {name}`" for name in sorted(accounts)))
+        yield _DOUBT.format(shown=_place(doubtful))
     reasons = {str(d.error): d.error for d in result.rejected if d.error}
     for error in list(reasons.values())[:10]:
         yield f"Not sent: {exits.advised(error)}"
+
+
+def _place(doubtful: Sequence[Delivery]) -> str:
+    """The commands that show what became of these: of the store, where they are in one."""
+    if doubtful[0].id:
+        return (
+            f"`notify outbox show {doubtful[0].id}`" if len(doubtful) == 1 else "`notify outbox list --state in_doubt`"
+        )
+    accounts = {d.path.rpartition(".")[0] for d in doubtful if d.path} or {"ACCOUNT"}
+    return " and ".join(f"`notify reports {name}`" for name in sorted(accounts))
 
 
 def _units(result: Result) -> int:

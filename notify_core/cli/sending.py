@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from notify_core.cli import exits, recipients
+from notify_core.cli import exits, recipients, terminal
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import (
     DEFAULT_CONFIG,
     At,
     ConfigFile,
     DryRun,
+    Enqueue,
     Extension,
     Json,
+    Key,
     Route,
     To,
     ToFile,
@@ -45,6 +47,8 @@ def send(
     via: Via = "",
     ext: Extension = "",
     at: At = "",
+    enqueue: Enqueue = False,
+    key: Key = "",
     dry_run: DryRun = False,
     as_json: Json = False,
     config: ConfigFile = DEFAULT_CONFIG,
@@ -52,12 +56,14 @@ def send(
     """Send a text message.
 
     It leaves once, by the first path of the route that can take it. Exit code 0: accepted for every recipient; 1:
-    surely not sent to some; 3: in doubt for some, and not to be sent to these again.
+    surely not sent to some; 3: in doubt for some, and not to be sent to these again. Where the configuration names a
+    store, `notify outbox` shows it from then on. With --enqueue code 0 says that it is in the store, for `notify
+    worker` to send.
 
     Examples:
       notify send --to 13800000001 --text 您的验证码：1439
       notify send --to 13800000001 13800000002 --template otp --value code=1439
-      notify send --to-file numbers.txt --text-file notice.txt --route notices
+      notify send --to-file numbers.txt --text-file notice.txt --route notices --enqueue
     """
     from notify_core.messages import Sms
 
@@ -65,7 +71,7 @@ def send(
         raise Misuse("stdin can be read only once: give a file to --to-file or to --text-file")
     content = _content(text, text_file, template, value or ())
     send_at = _time(at)
-    _Order(to or (), to_file, route, via, config).carry_out(
+    _Order(to or (), to_file, route, via, key, config, enqueue).carry_out(
         lambda numbers: Sms(to=numbers, extension=ext, send_at=send_at, **content), dry_run=dry_run, as_json=as_json
     )
 
@@ -80,6 +86,8 @@ def mms(
     via: Via = "",
     ext: Extension = "",
     at: At = "",
+    enqueue: Enqueue = False,
+    key: Key = "",
     dry_run: DryRun = False,
     as_json: Json = False,
     config: ConfigFile = DEFAULT_CONFIG,
@@ -95,7 +103,7 @@ def mms(
     from notify_core.messages import Mms
 
     send_at = _time(at)
-    _Order(to or (), to_file, route, via, config).carry_out(
+    _Order(to or (), to_file, route, via, key, config, enqueue).carry_out(
         lambda numbers: Mms(to=numbers, subject=subject, parts=files, extension=ext, send_at=send_at),
         dry_run=dry_run,
         as_json=as_json,
@@ -110,24 +118,38 @@ class _Order:
     to_file: str
     route: str
     via: str
+    key: str
     config: str
+    enqueue: bool
 
     def carry_out(self, message: Callable[[list[str]], Message], *, dry_run: bool, as_json: bool) -> None:
-        """Make the message for the recipients, send it, show what became of it, and end the command."""
+        """Make the message for the recipients, send or enqueue it, show what became of it, and end the command."""
         from notify_core.cli import outcome
         from notify_core.cli.following import Follower
         from notify_core.notifier import Notifier
 
         follower = Follower()
         config = load(self.config, follower)
-        ready = message(recipients.numbers(self.to, self.to_file, config.default_region))
+        with terminal.busy("reading the recipients"):
+            ready = message(recipients.numbers(self.to, self.to_file, config.default_region))
         with Notifier(config) as notifier:
             if dry_run:
                 outcome.tell_estimate(notifier.estimate(ready, route=self.route, via=self.via), as_json=as_json)
                 return
+            if self.enqueue:
+                self._enqueue(notifier, ready, as_json=as_json)
+                return
             result = self._sent(notifier, ready, follower, as_json=as_json)
         outcome.tell(result, as_json=as_json)
         raise typer.Exit(outcome.code(result))
+
+    def _enqueue(self, notifier: Notifier, message: Message, *, as_json: bool) -> None:
+        """Put it into the outbox, and say where it can be followed."""
+        from notify_core.cli import outcome
+
+        with terminal.busy(f"enqueueing {len(message.to):,} deliveries"):
+            enqueued = notifier.enqueue(message, route=self.route, via=self.via, key=self.key)
+        outcome.tell_enqueued(enqueued, message.to, as_json=as_json)
 
     def _sent(self, notifier: Notifier, message: Message, follower: Follower, *, as_json: bool) -> Result:
         """The result of sending. Where that breaks off once something may have left, tell what became of whom."""
@@ -136,7 +158,7 @@ class _Order:
 
         try:
             with progress(len(message.to)) as follower.settled:
-                return notifier.send(message, route=self.route, via=self.via)
+                return notifier.send(message, route=self.route, via=self.via, key=self.key)
         except (KeyboardInterrupt, Exception) as error:
             if not follower.began:
                 raise

@@ -29,11 +29,12 @@ def along(way: Way) -> str:
 
 def sentence(event: Event) -> str:
     """What happened at one moment."""
+    state = State(event.what)
     if event.code in _BY_CODE:
-        return _BY_CODE[event.code].format(state=words(State(event.what)), path=event.path) + _because(event)
+        return _BY_CODE[event.code].format(state=words(state)) + _because(event)
     made = _BY_REQUEST if event.path else _BY_REPORT
     task = f", and calls it task {event.task_id}" if event.path and event.task_id else ""
-    return made.get(event.what, event.what).format(path=event.path, task=task) + _said(event)
+    return made.get(state, words(state).capitalize()).format(path=event.path, task=task) + _said(event)
 
 
 # The codes are the store's own (store/outbox.py, store/claims.py): they come with words instead of a gateway's reply.
@@ -71,7 +72,9 @@ def _because(event: Event) -> str:
 
 
 def _said(event: Event) -> str:
-    """The words for what came back, and the gateway's own code."""
+    """The words for what came back, and the gateway's own code; where it waits again, they were told before."""
+    if event.what == State.QUEUED and event.path:
+        return "."
     code = f"code {event.code}" if event.code else ""
     found = ", ".join(filter(None, (event.description, code)))
     return f". {found[0].upper()}{found[1:]}." if found else "."
@@ -100,7 +103,7 @@ def meaning(stored: Stored) -> str:
 
 
 _MEANING = {
-    State.QUEUED: "it has not left. A worker sends it once it is due, which is at {due}.",
+    State.QUEUED: "it has not left. A worker sends it once it is due: {due}.",
     State.SENDING: "a worker has it, and the request to {path} may be on its way.",
     State.ACCEPTED: "the gateway took it and will send it; whether the phone has it is not reported.",
     State.DELIVERED: "it arrived: the phone has it.",

@@ -39,6 +39,15 @@ def store(folder: Path) -> Iterator[Store]:
         yield store
 
 
+@pytest.fixture
+def outbox(gateway: LocalGateway, folder: Path) -> LocalGateway:
+    """A gateway, and ``notify.yaml`` with its accounts and a store."""
+    with (folder / "notify.yaml").open("a", encoding="utf-8") as file:
+        file.write(STORE)
+    assert notify("store", "init").code == 0
+    return gateway
+
+
 STORE = "store: sqlite:///notify.db\n"
 
 
