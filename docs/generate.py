@@ -305,9 +305,16 @@ def yaml_value(default: Any) -> str:
 
 
 def commands() -> str:
-    """The help of every command."""
-    names: list[str] = list(vars(typer.main.get_command(app))["commands"])
-    return joined([code(help_of()), *(block for name in names for block in (f"## notify {name}", code(help_of(name))))])
+    """The help of every command; that of a family comes before those of its commands."""
+    pages = ((f"## notify {' '.join(words)}", code(help_of(*words))) for words in command_names())
+    return joined([code(help_of()), *(block for page in pages for block in page)])
+
+
+def command_names() -> Iterator[tuple[str, ...]]:
+    """The words of every command and family."""
+    for name, command in vars(typer.main.get_command(app))["commands"].items():
+        yield (name,)
+        yield from ((name, inner) for inner in getattr(command, "commands", ()))
 
 
 def help_of(*command: str) -> str:
