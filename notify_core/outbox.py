@@ -10,8 +10,9 @@ import logging
 import os
 import random
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -139,10 +140,20 @@ class Outbox:
         terms = self.terms(way)
         entry = self._entry(message, terms, Posting(key=key))
         order = terms.route.order(random.random)
+        started = time.monotonic()
         lease, enqueued, claim = self._begin(entry, planned(lambda: order))
         if not enqueued.new:
             return self._first_result(terms.route, message, enqueued)
-        return self._send(terms.route, order, message, (lease, enqueued, claim))
+        numbers = dict(zip(message.to, enqueued.deliveries, strict=True))
+        ended = {recipient: _ended(recipient) for recipient, number in numbers.items() if number in claim.suppressed}
+        going = _whole(claim, message, numbers, ended)
+        result = Result(route=terms.route.name, deliveries=(), attempts=(), segments=0)
+        if going.deliveries:
+            paths = {recipient: parcel.path for parcel in claim.parcels for recipient in parcel.deliveries}
+            result = self._walk(terms.route, order, going, paths, _end(going, started))
+            lease.record(going.outcomes(result, _never))
+        states = {delivery.recipient: delivery for delivery in result.deliveries} | ended
+        return self._told(replace(result, deliveries=tuple(states[recipient] for recipient in message.to)), numbers)
 
     def _begin(self, entry: Entry, plan: Plan) -> tuple[Lease, Enqueued, Claim]:
         lease = self._leased()
@@ -160,29 +171,19 @@ class Outbox:
                 self._lease, self._process = Lease(self.store), os.getpid()
             return self._lease
 
-    def _send(
-        self, route: Route, order: Sequence[Path], message: Message, begun: tuple[Lease, Enqueued, Claim]
+    def _walk(
+        self, route: Route, order: Sequence[Path], parcel: Parcel, paths: Mapping[str, str], until: float | None
     ) -> Result:
-        lease, enqueued, claim = begun
-        numbers = dict(zip(message.to, enqueued.deliveries, strict=True))
-        ended = {*claim.suppressed, *claim.expired}
-        going = {recipient: number for recipient, number in numbers.items() if number not in ended}
-        out = {recipient: _opted_out(recipient) for recipient, number in numbers.items() if number in ended}
-        result = Result(route=route.name, deliveries=(), attempts=(), segments=0)
-        if going:
-            paths = {recipient: parcel.path for parcel in claim.parcels for recipient in parcel.deliveries}
-            left = min((parcel.left for parcel in claim.parcels if parcel.left is not None), default=None)
-            claimed = Parcel(token=claim.token, message=message, path="", deliveries=going, attempts=0, left=left)
-            result = self._walk(bounded(route, left), order, claimed, paths)
-            lease.record(claimed.outcomes(result, _never))
-        states = {delivery.recipient: delivery for delivery in result.deliveries} | out
-        return self._told(replace(result, deliveries=tuple(states[recipient] for recipient in message.to)), numbers)
-
-    def _walk(self, route: Route, order: Sequence[Path], parcel: Parcel, paths: Mapping[str, str]) -> Result:
         """Walk the route with what a claim took; ``paths`` are those by which it took them."""
-        journal = Claimed(self.store, parcel, paths)
-        message = parcel.message.narrowed(tuple(parcel.deliveries))
-        return routing.walk(route, message, now=self._now, tell=self._tell, order=order, journal=journal)
+        return routing.walk(
+            route,
+            parcel.message,
+            now=self._now,
+            tell=self._tell,
+            order=order,
+            journal=Claimed(self.store, parcel, paths),
+            until=until,
+        )
 
     def _told(self, result: Result, numbers: Mapping[str, int]) -> Result:
         """The result with the numbers that its deliveries have in the store, and listeners told of it."""
@@ -199,10 +200,13 @@ class Outbox:
 
     # --- for workers
 
-    def carry(self, parcel: Parcel, way: Way, left: float | None) -> list[Outcome]:
-        """Send what a worker claimed, within ``left`` seconds: what became of it, to be recorded. Never raises."""
+    def carry(self, parcel: Parcel, way: Way, until: float | None) -> list[Outcome]:
+        """Send what a worker claimed: what became of it, to be recorded. No request begins after ``until`` (monotonic).
+
+        Never raises.
+        """
         try:
-            return self._carry(parcel, self.terms(way), left)
+            return self._carry(parcel, self.terms(way), until)
         except InvalidMessage as error:
             verdict = SendError(str(error), scope=Scope.MESSAGE, code="unfit")
             return [_all_of(parcel, State.REJECTED, verdict)]
@@ -211,12 +215,12 @@ class Outbox:
             log.error("a parcel failed: %s", words, extra={"action": "parcel_failed", "path": parcel.path})  # noqa: TRY400
             return [_all_of(parcel, State.IN_DOUBT, SendError(words, sent=Sent.UNKNOWN, code="local"))]
 
-    def _carry(self, parcel: Parcel, terms: Terms, left: float | None) -> list[Outcome]:
-        if left is not None and left <= 0:
+    def _carry(self, parcel: Parcel, terms: Terms, until: float | None) -> list[Outcome]:
+        if until is not None and until <= time.monotonic():
             return [_all_of(parcel, State.QUEUED, None)]  # what is over is ended in the queue
         order = sorted(terms.route.order(random.random), key=lambda path: path.name != parcel.path)
         paths = dict.fromkeys(parcel.deliveries, parcel.path)
-        result = self._told(self._walk(bounded(terms.route, left), order, parcel, paths), parcel.deliveries)
+        result = self._told(self._walk(terms.route, order, parcel, paths, until), parcel.deliveries)
         return parcel.outcomes(result, Repetition(terms, parcel.attempts, result).after)
 
 
@@ -328,13 +332,6 @@ def carriers(paths: Iterable[Path], message: Message) -> list[tuple[Path, Messag
     return found
 
 
-def bounded(route: Route, left: float | None) -> Route:
-    """The route, walked for no longer than ``left`` seconds."""
-    if left is None or (route.deadline is not None and route.deadline <= left):
-        return route
-    return replace(route, deadline=left)
-
-
 def _all_of(parcel: Parcel, state: State, error: SendError | None) -> Outcome:
     return Outcome(token=parcel.token, deliveries=tuple(parcel.deliveries.values()), state=state, error=error)
 
@@ -343,7 +340,25 @@ def _never(_: Delivery) -> None:
     """What is sent at once is not tried again behind the caller's back."""
 
 
-def _opted_out(recipient: str) -> Delivery:
+def _whole(claim: Claim, message: Message, numbers: Mapping[str, int], ended: Container[str]) -> Parcel:
+    """What a direct send's claim took as one parcel, whichever paths it gave to each, and those that it held over."""
+    going = {recipient: number for recipient, number in numbers.items() if recipient not in ended}
+    return Parcel(
+        token=claim.token,
+        message=message.narrowed(tuple(going)),
+        path="",
+        deliveries=going,
+        attempts=0,
+        left=min((parcel.left for parcel in claim.parcels if parcel.left is not None), default=None),
+    )
+
+
+def _end(parcel: Parcel, claimed: float) -> float | None:
+    """When a parcel expires that was claimed then (both monotonic)."""
+    return None if parcel.left is None else claimed + parcel.left
+
+
+def _ended(recipient: str) -> Delivery:
     error = SendError("the recipient opted out", scope=Scope.RECIPIENT, code="opted out")
     return Delivery(recipient=recipient, state=State.SUPPRESSED, error=error)
 

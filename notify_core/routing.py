@@ -110,9 +110,13 @@ def walk(
     tell: Tell,
     order: Sequence[Path],
     journal: Journal = IN_PROCESS,
+    until: float | None = None,
 ) -> Result:
-    """Walk the paths in ``order``. Unlike ``send`` it does not tell ``sent``: the caller has a part in the result."""
-    going = _Walk(route, message, now, tell, journal)
+    """Walk the paths in ``order``. Unlike ``send`` it does not tell ``sent``: the caller has a part in the result.
+
+    ``until`` (monotonic seconds) is when the message expires: no request begins after it, and none is cut off by it.
+    """
+    going = _Walk(route, message, now, tell, journal, until)
     for path in order:
         if not going.pending or going.late() or going.stopped:
             break
@@ -129,6 +133,7 @@ class _Walk:
     now: Callable[[], datetime]
     tell: Tell
     journal: Journal
+    until: float | None
     pending: dict[str, SendError | None] = field(init=False)
     done: dict[str, Delivery] = field(default_factory=dict)
     doubts: dict[str, Delivery] = field(default_factory=dict)
@@ -146,8 +151,11 @@ class _Walk:
         self._ends = None if deadline is None else time.monotonic() + deadline
 
     def late(self) -> bool:
-        """Whether the route's deadline has passed."""
-        return self._ends is not None and time.monotonic() >= self._ends
+        """Whether the route's deadline has passed, or the message expired."""
+        if self._ends is None and self.until is None:
+            return False
+        now = time.monotonic()
+        return any(end is not None and now >= end for end in (self._ends, self.until))
 
     def go(self, path: Path) -> None:
         """Try ``path`` for every recipient that it may still be tried for."""

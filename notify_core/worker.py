@@ -57,9 +57,6 @@ class _Task:
     parcel: Parcel
     until: float | None
 
-    def left(self) -> float | None:
-        return None if self.until is None else self.until - time.monotonic()
-
 
 class _Counter:
     """Where senders take what is claimed: the most urgent first, and no lane with all of them while another waits."""
@@ -279,8 +276,9 @@ class Worker:
             return _LOOK
         most = self._sizes.get(key, _CLAIM)
         plan = planned(partial(route.order, random.random))
+        now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
         claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan)
-        self._counter.put(list(_tasks(key, claim, route)))
+        self._counter.put(list(_tasks(key, claim, route, now)))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
         if taken == most:
             self._sizes[key] = min(4 * most, _LARGE_CLAIM) if taken >= 10 * len(claim.parcels) else _CLAIM
@@ -314,7 +312,7 @@ class Worker:
 
     def _send(self) -> None:
         while (task := self._counter.take()) is not None:
-            self._recorder.put(self._outbox.carry(task.parcel, task.lane[0], task.left()))
+            self._recorder.put(self._outbox.carry(task.parcel, task.lane[0], task.until))
             self._counter.done(task)
 
     def _sweep(self) -> None:
@@ -348,10 +346,9 @@ class Worker:
             log.error("not handed back, so in doubt: %s", error, extra={"action": "not_handed_back"})  # noqa: TRY400
 
 
-def _tasks(lane: tuple[Way, int], claim: Claim, route: Route) -> Iterator[_Task]:
+def _tasks(lane: tuple[Way, int], claim: Claim, route: Route, now: float) -> Iterator[_Task]:
     """What a claim took, one submission each, so that senders share a long list and others come in between."""
     most = {path.name: path.max_recipients for path in route.paths}
-    now = time.monotonic()
     for parcel in claim.parcels:
         until = None if parcel.left is None else now + parcel.left
         for part in _split(parcel, most[parcel.path]):

@@ -204,8 +204,8 @@ def changed(line: str) -> str:
         ("plugins: meter", "11: plugins: expected a list; found 'meter'"),
         ("route: {}", "11: route: unknown key; did you mean 'routes'?"),
         (
-            "store: sqlite:///notify.db",
-            "11: store: unknown key; known: accounts, default_region, plugins, routes, templates, transports",
+            "stores: sqlite:///notify.db",
+            "11: stores: unknown key; did you mean 'store'?",
         ),
     ],
 )
