@@ -234,7 +234,7 @@ def _page(store: Store, wanted: Filter, most: int) -> tuple[list[Stored], bool]:
 
 def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -> Iterator[Block]:
     if found:
-        columns = ("id", "recipient", "state", "way", "by", "task id", "enqueued", "why")
+        columns = ("id", "recipient", "state", "way", "by", "enqueued", "why")
         yield Table(columns, [_row(each) for each in found])
     else:
         yield "No delivery fits."
@@ -246,8 +246,7 @@ def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -
 def _row(each: Stored) -> tuple[str, ...]:
     way = each.way.route or each.way.via
     why = " ".join(filter(None, (each.description, f"({each.code})" if each.code else "")))
-    enqueued = times.shown(each.created)
-    return (str(each.id), mask(each.recipient), words(each.state), way, each.path, each.task_id, enqueued, why)
+    return (str(each.id), mask(each.recipient), words(each.state), way, each.path, times.clock(each.created), why)
 
 
 def _document(each: Stored) -> dict[str, Any]:

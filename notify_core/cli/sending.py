@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,7 +131,7 @@ class _Order:
 
         follower = Follower()
         config = load(self.config, follower)
-        with terminal.busy("reading the recipients"):
+        with terminal.busy("reading the recipients") if self.to_file else nullcontext():
             ready = message(recipients.numbers(self.to, self.to_file, config.default_region))
         with Notifier(config) as notifier:
             if dry_run:

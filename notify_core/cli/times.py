@@ -13,6 +13,11 @@ def shown(at: datetime | None) -> str:
     return at.astimezone().isoformat(" ", "seconds") if at else ""
 
 
+def clock(at: datetime) -> str:
+    """The same without its offset, for tables in which there is little room."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
 def moment(option: str, text: str) -> datetime | None:
     """The time that an option names: ``2h`` (ago), or a date or time, here where it names no zone. None for none."""
     if not text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -55,15 +56,29 @@ class _Runnable(Protocol):
 
 
 def _run(work: _Runnable, size: str, address: str) -> None:
-    def stop(_signal: int, _frame: Any) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def stop(number: int, _frame: Any) -> None:
         work.stop()
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            # In a thread, because the one that was interrupted may be in the middle of writing there.
+            threading.Thread(target=terminal.complain, args=(_STOPPING,)).start()
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, stop)
     terminal.show(f"Sending what is enqueued in {address}: {size}. Ctrl-C stops it.")
-    work.run()
+    try:
+        work.run()
+    except KeyboardInterrupt:
+        terminal.complain(_AT_ONCE)
+        raise
     terminal.show("Stopped.")
+
+
+_STOPPING = "Stopping: waiting up to 30 s for the requests that are under way. A second Ctrl-C does not wait."
+_AT_ONCE = (
+    "Stopped at once. What was under way becomes in doubt when its lease lapses, which the next worker notices: "
+    "`notify outbox list --state sending in_doubt` shows it."
+)
 
 
 def _notifier(config: str, verbose: bool) -> Notifier:

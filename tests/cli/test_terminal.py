@@ -39,6 +39,16 @@ def test_many_recipients_have_a_progress_bar(gateway: LocalGateway, folder: Path
     assert len(gateway.received) == 2
 
 
+def test_enqueueing_a_file_shows_what_it_does(outbox: LocalGateway, folder: Path) -> None:
+    """At a terminal it says that it reads, then how many it enqueues; nothing leaves."""
+    (folder / "to.txt").write_text("\n".join(f"138{number:08}" for number in range(600)), "utf-8")
+    shown = at_terminal("send", "--enqueue", "--to-file", "to.txt", "--text", TEXT)
+    assert shown.code == 0
+    assert shown.out.index("reading the recipients") < shown.out.index("enqueueing 600 deliveries")
+    assert "Enqueued for 600 recipients: message 1, deliveries 2 to 601." in shown.out
+    assert outbox.received == []
+
+
 def test_an_interrupted_send_tells_what_became_of_whom(folder: Path) -> None:
     """Ctrl-C ends with 130 and says who was accepted, who is in doubt, and who was not sent to."""
     with sandbox(listener=lambda _: gateway.fault("sms.aspx:delay-after:seconds=60")) as gateway:

@@ -54,12 +54,28 @@ def test_a_worker_sends_and_stops_cleanly(outbox: LocalGateway, by: signal.Signa
     with working() as started:
         outbox.wait(1, within=60)
         shown = stopped(started, by)
-    assert (shown.code, shown.err) == (0, "")
+    assert shown.code == 0
+    assert bool(shown.err) == (by is signal.SIGINT)
     assert shown.out.splitlines() == [
         "Sending what is enqueued in sqlite:///notify.db: 1 process, 16 threads. Ctrl-C stops it.",
         "Stopped.",
     ]
     assert set(states().values()) == {"accepted"}
+
+
+def test_a_second_interrupt_does_not_wait(outbox: LocalGateway) -> None:
+    """The first Ctrl-C says that it waits for what is under way; the second ends with 130, and says what that means."""
+    outbox.fault("smsJson.aspx:delay-after:seconds=60")
+    enqueue("--to", A, "--via", "clinic.json")
+    with working() as started:
+        outbox.wait(1, within=60)
+        started.send_signal(signal.SIGINT)
+        assert started.stderr is not None
+        assert started.stderr.readline().startswith(b"Stopping: waiting up to 30 s")
+        shown = stopped(started, signal.SIGINT)
+    assert shown.code == 130
+    assert shown.err.startswith("Stopped at once. What was under way becomes in doubt")
+    assert list(states().values()) == ["sending"]
 
 
 def test_several_processes_send_each_message_once(outbox: LocalGateway) -> None:
