@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 import notify_core
 from notify_core import errors, events, exchange, hookspecs, http, messages, plugins, states
 from notify_core.cli.app import app
-from notify_core.config import FileSettings, RouteSettings, json_schema
+from notify_core.config import FileSettings, RouteSettings, StoreSettings, json_schema
 from notify_core.sandbox import KINDS
 from notify_core.settings import AccountSettings, Limit
 from notify_core.testing import sandbox
@@ -532,6 +532,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/reference/configuration.md": {
         "file": partial(settings, FileSettings),
         "route": partial(settings, RouteSettings),
+        "store": partial(settings, StoreSettings),
         "account": partial(settings, AccountSettings),
         "limit": partial(settings, Limit),
         "providers": accounts,

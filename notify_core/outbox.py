@@ -167,8 +167,12 @@ class Outbox:
     def _leased(self) -> Lease:
         """This process's own lease: threads do not survive a fork."""
         with self._lock:
-            if self._lease is None or self._lease.lost or self._process != os.getpid():
-                self._lease, self._process = Lease(self.store), os.getpid()
+            if self._process != os.getpid():
+                self._lease, self._process = None, os.getpid()
+            if self._lease is not None and self._lease.lost:
+                self._lease.close()
+                self._lease = None
+            self._lease = self._lease or Lease(self.store)
             return self._lease
 
     def _walk(

@@ -266,6 +266,7 @@ class Worker:
             return
         for task in self._counter.clear():
             self._recorder.put([_unsent(task.parcel)])
+        self._lease.close()
         self._lease = Lease(self._store, seconds=self._seconds)
 
     def _claim(self, lane: Lane) -> float:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 import notify_core
 from docs import generate
-from notify_core.config import FileSettings, RouteSettings
+from notify_core.config import FileSettings, RouteSettings, StoreSettings
 from notify_core.sandbox import KINDS
 from notify_core.settings import AccountSettings, Limit
 from tests.docs.pages import ROOT, Page
@@ -26,7 +26,7 @@ SANDBOX = Page("docs/reference/sandbox.md")
 
 def models() -> Iterator[type[BaseModel]]:
     """Every model of the YAML."""
-    yield from (FileSettings, RouteSettings, AccountSettings, Limit)
+    yield from (FileSettings, RouteSettings, StoreSettings, AccountSettings, Limit)
     for model in generate.providers().values():
         yield model
         yield from generate.blocks_within(model)

@@ -62,7 +62,7 @@ def until(true: Callable[[], bool]) -> None:
     ends = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < ends, "it did not come about"
-        threading.Event().wait(0.005)
+        threading.Event().wait(0.02)
 
 
 def states(notifier: Notifier) -> list[State]:

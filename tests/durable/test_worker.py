@@ -281,6 +281,16 @@ def test_a_worker_needs_a_thread(sqlite: str, gateway: Gateway, opened: Opened) 
         Worker(opened(sqlite, {"clinic": gateway}), threads=0)
 
 
+def test_two_workers_share_without_a_double(url: str, gateway: Gateway, opened: Opened) -> None:
+    """Whatever two workers with stores of their own take from one queue leaves once."""
+    notifier, other = (opened(url, {"clinic": gateway}) for _ in range(2))
+    notifier.enqueue(sms(which, f"text {which}") for which in range(600))
+    with working(notifier, threads=2):
+        settle(other, threads=2)
+    assert states(notifier) == [State.ACCEPTED] * 600
+    assert sorted(gateway.sent_to) == [number(which) for which in range(600)]
+
+
 _KILLED = """
 import json, sys
 from notify_core import Notifier
@@ -316,10 +326,10 @@ def _opened(settings: str) -> Notifier:
     return Notifier.from_mapping(json.loads(settings))
 
 
-def test_two_processes_share_without_a_double(url: str, gateway: Gateway, opened: Opened) -> None:
+def test_two_processes_share_without_a_double(postgresql: str, gateway: Gateway, opened: Opened) -> None:
     """Whatever two processes take from one queue leaves once; one that dies is replaced; both end when told."""
-    notifier = opened(url, {"clinic": gateway})
-    processes = Processes(partial(_opened, json.dumps(configuration(url, {"clinic": gateway}))), 2, threads=4)
+    notifier = opened(postgresql, {"clinic": gateway})
+    processes = Processes(partial(_opened, json.dumps(configuration(postgresql, {"clinic": gateway}))), 2, threads=4)
     thread = threading.Thread(target=processes.run)
     thread.start()
     try:
