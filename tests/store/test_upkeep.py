@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select
 
 from notify_core import SendError, State
 from notify_core.errors import KeyConflict, StoreError
 from notify_core.store import Store, Worker, upkeep
 from notify_core.store.schema import metadata
-from tests.store.workshop import Clock, entry, in_doubt, put, settle, states, take
+from tests.store.workshop import TEXT, Clock, entry, in_doubt, number, put, settle, states, take
 
 FAILED = SendError("no", code="1")
 _TABLES = ("messages", "deliveries", "submissions", "attempts", "reports", "inbound", "payloads", "notices")
@@ -88,19 +88,27 @@ def test_purge_of_the_mailbox(store: Store, clock: Clock) -> None:
     """Inbound messages, parked reports, dealt-with payloads and told notices go by their own age."""
     with store._database.writing() as connection:
         for id_, received in enumerate((clock.now, clock.now + 100)):
-            facts = {"id": id_, "at": received}
-            for statement in (
-                "INSERT INTO notify_payloads (id, account, transport, origin, hook, request, body, digest, state, "
-                "received) VALUES (:id, 'a', 't', 'pull', 'status', '', '', :id, 'applied', :at)",
-                "INSERT INTO notify_reports (id, payload_id, account, recipient, task_id, state, code, received, "
-                "digest) VALUES (:id, 1, 'a', '+1', 't', 'delivered', '', :at, :id)",
-                "INSERT INTO notify_inbound (id, payload_id, account, sender, text, extension, task_id, received, "
-                "digest) VALUES (:id, 1, 'a', '+1', 't', '', '', :at, :id)",
-                "INSERT INTO notify_notices (id, kind, target, subject_id, body, due, done) "
-                "VALUES (:id, 'reported', '', 1, '', 0, :at)",
+            same = {
+                "account": "clinic",
+                "code": "",
+                "digest": f"{id_}",
+                "extension": "",
+                "payload_id": 1,
+                "task_id": "",
+            }
+            state = ["waiting", "applied"][id_]
+            for name, facts in (
+                ("payloads", {"transport": "t", "origin": "pull", "hook": "status", "request": "", "body": b""}),
+                ("reports", {"recipient": number(1), "state": "delivered"}),
+                ("inbound", {"sender": number(1), "text": "TD"}),
+                (
+                    "notices",
+                    {"kind": "reported", "target": "", "subject_id": 1, "body": "", "due": 0, "done": received},
+                ),
             ):
-                connection.execute(text(statement), facts)
-        connection.execute(text("UPDATE notify_payloads SET state = 'waiting' WHERE id = 0"))
+                table = metadata.tables[f"notify_{name}"]
+                row = {"id": id_, "received": received, "state": state, **same, **facts}
+                connection.execute(insert(table), {key: row[key] for key in row.keys() & table.c.keys()})
     clock.now += 50
     store.purge(clock.after(0))
     assert rows(store) == {"payloads": 2, "reports": 1, "inbound": 1, "notices": 1}
@@ -108,7 +116,7 @@ def test_purge_of_the_mailbox(store: Store, clock: Clock) -> None:
 
 def test_wipe(store: Store, worker: Worker, clock: Clock) -> None:
     """A text that is to be wiped is, once it is final; others stay, and so does what is known of the delivery."""
-    (code,) = put(store, 1, wipe=True, text="您的验证码：1439")
+    (code,) = put(store, 1, wipe=True, text=TEXT)
     (other,) = put(store, 2, text="else")
     (waiting,) = put(store, 3, wipe=True, due=clock.after(60))
     settle(store, take(store, worker), State.REJECTED)
@@ -116,8 +124,8 @@ def test_wipe(store: Store, worker: Worker, clock: Clock) -> None:
     assert store.wipe(clock.after(-60)) == 0
     with pytest.raises(StoreError, match="the text of this message was wiped"):
         store.message(code)
-    assert store.message(other)
-    assert store.message(waiting)
+    assert store.message(other) == entry(2, text="else").message
+    assert store.message(waiting) == entry(3).message
     assert store.delivery(code).state is State.REJECTED
 
 
@@ -130,7 +138,7 @@ def test_wipe_of_what_is_never_reported(store: Store, worker: Worker, clock: Clo
     assert store.wipe(clock.after(0)) == 0
     clock.now += 10
     assert store.wipe(clock.after(-5)) == 1
-    assert store.message(doubtful)
+    assert store.message(doubtful) == entry(2).message
     with pytest.raises(StoreError):
         store.message(code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, Table, create_engine, text
 
 from notify_core.errors import StoreError
 from notify_core.store import Store, schema
@@ -50,20 +51,26 @@ def engine(empty_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def set_version(url: str, version: str) -> None:
-    """Let the tables at ``url`` be of another version."""
+@contextmanager
+def of_version(url: str, version: str) -> Iterator[None]:
+    """Let the tables at ``url`` be of another version for a while."""
     engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text(f"UPDATE {VERSIONS} SET version_num = '{version}'"))
-    engine.dispose()
+    try:
+        with engine.begin() as connection:
+            connection.execute(schema.version.update().values(version_num=version))
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.execute(schema.version.update().values(version_num=schema.HEAD))
+        engine.dispose()
 
 
 def described(engine: Engine) -> list[str]:
     """Every table, column, index and key of a database, in its own words."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-            return sorted(re.sub(r"\s+", " ", f"{name}: {sql}") for name, sql in rows if VERSIONS not in name)
+            made = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+            return sorted(re.sub(r"\s+", " ", f"{name}: {sql}") for name, sql in made if VERSIONS not in name)
         queries = (
             "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns",
             "SELECT tablename, indexname, indexdef FROM pg_indexes",
@@ -74,9 +81,13 @@ def described(engine: Engine) -> list[str]:
         return sorted(row for row in rows if row.startswith("('notify_") and VERSIONS not in row)
 
 
-def tables_of(engine: Engine) -> list[schema.Table]:
+def tables_of(engine: Engine) -> list[Table]:
     """The tables that this database has: some are of one database only."""
-    return [table for table in metadata.sorted_tables if table.info.get("dialect", engine.dialect.name) == engine.dialect.name]
+    return [
+        table
+        for table in metadata.sorted_tables
+        if table.info.get("dialect", engine.dialect.name) == engine.dialect.name
+    ]
 
 
 def test_migrations_make_the_tables_of_the_code(empty_url: str, engine: Engine) -> None:
@@ -95,7 +106,7 @@ def test_alembic_finds_no_difference(empty_url: str, engine: Engine) -> None:
     Store.create(empty_url)
     made = {table.name for table in tables_of(engine)}
 
-    def concerned(found: object, name: str | None, kind: str, *_: object) -> bool:
+    def concerned(_: object, name: str | None, kind: str, *__: object) -> bool:
         return kind != "table" or name in made
 
     with engine.connect() as connection:
@@ -136,18 +147,18 @@ def test_no_store(empty_url: str) -> None:
 
 def test_older_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is older than the code is refused with how to upgrade it."""
-    set_version(url, "0000")
     monkeypatch.setattr(schema, "KNOWN", ("0000", schema.HEAD))
+    words = "is at 0000, the code needs 0001: run `notify store upgrade`"
     for use in (Store, Store.create):
-        with pytest.raises(StoreError, match="is at 0000, the code needs 0001: run `notify store upgrade`"):
+        with of_version(url, "0000"), pytest.raises(StoreError, match=words):
             use(url)
 
 
 def test_newer_store(url: str) -> None:
     """A store that is newer than the code is refused by all that could touch it."""
-    set_version(url, "9999")
+    words = r"is at 9999, which is newer than this code \(0001\): upgrade notify-core"
     for use in (Store, Store.create, Store.upgrade):
-        with pytest.raises(StoreError, match=r"is at 9999, which is newer than this code \(0001\): upgrade notify-core"):
+        with of_version(url, "9999"), pytest.raises(StoreError, match=words):
             use(url)
 
 

@@ -25,6 +25,7 @@ class Clock:
         self.now = now
 
     def __call__(self) -> float:
+        """The time."""
         return self.now
 
     def after(self, seconds: float) -> datetime:
@@ -39,7 +40,8 @@ def number(which: int) -> str:
 
 def entry(*recipients: int, text: str = TEXT, **facts: Any) -> Entry:
     """A notice to these numbers."""
-    return Entry(**{"message": Sms(to=map(number, recipients or (1,)), text=text), "way": NOTICES} | facts)
+    same: dict[str, Any] = {"message": Sms(to=map(number, recipients or (1,)), text=text), "way": NOTICES}
+    return Entry(**same | facts)
 
 
 def put(store: Store, *recipients: int, **facts: Any) -> list[int]:
@@ -55,9 +57,7 @@ def by(*paths: str, limits: Sequence[Limit] = ()) -> Callable[[object], list[Int
 PLAN = by("clinic.json")
 
 
-def take(
-    store: Store, worker: Worker, *, lane: Lane = LANE, most: int = 100, plan: Callable[..., Any] = PLAN
-) -> Claim:
+def take(store: Store, worker: Worker, *, lane: Lane = LANE, most: int = 100, plan: Callable[..., Any] = PLAN) -> Claim:
     """Claim from the lane of the notices."""
     return store.claim(worker, lane, most=most, plan=plan)
 
@@ -80,9 +80,7 @@ def outcome(parcel: Parcel, state: State, *, after: float = 0.0, error: SendErro
     tried = {State.ACCEPTED: State.ACCEPTED, State.IN_DOUBT: State.IN_DOUBT}.get(state, State.REJECTED)
     attempts = (attempt(parcel, tried, task_id="T1" if tried is State.ACCEPTED else "", error=error),)
     deliveries = list(parcel.deliveries.values())
-    return Outcome(
-        token=parcel.token, deliveries=deliveries, state=state, attempts=attempts, error=error, after=after
-    )
+    return Outcome(token=parcel.token, deliveries=deliveries, state=state, attempts=attempts, error=error, after=after)
 
 
 def settle(store: Store, claim: Claim, state: State, **facts: Any) -> list[int]:
