@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    and_,
     bindparam,
     delete,
     exists,
@@ -222,8 +223,8 @@ def _record(after: State) -> Bulk:
                 attempts=_d.attempts + given["tries"],
                 path=func.coalesce(given["by"], _d.path),
                 submission_id=func.coalesce(given["submission"], _d.submission_id),
-                code=given["why"],
-                description=given["words"],
+                code=given["code"],
+                description=given["description"],
                 changed=given["now"],
                 **again,
             )
@@ -239,8 +240,8 @@ _OUTCOME: Mapping[str, TypeEngine[Any]] = {
     "tries": _Id,
     "by": Text(),
     "submission": _Id,
-    "why": Text(),
-    "words": Text(),
+    "code": Text(),
+    "description": Text(),
     "now": Double(),
     "until": Double(),
 }
@@ -391,8 +392,14 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     "wanted_path": or_(_d.path == _path, func.substr(_d.path, 1, func.length(_path) + 1) == _path + "."),
     "wanted_key": _m.key == bindparam("wanted_key"),
     "wanted_message": _d.message_id == bindparam("wanted_message"),
-    "wanted_task_id": _s.task_id == bindparam("wanted_task_id"),
-    "wanted_since": _m.created >= bindparam("wanted_since"),
+    "wanted_task_id": _d.submission_id.in_(
+        select(_s.id).where(_s.task_id == bindparam("wanted_task_id"), _s.task_id != literal_column("''"))
+    ),
+    # A delivery's id is greater than its message's: without that bound all that is older would be walked through.
+    "wanted_since": and_(
+        _m.created >= bindparam("wanted_since"),
+        _d.id > select(func.min(_m.id)).where(_m.created >= bindparam("wanted_since")).scalar_subquery(),
+    ),
     "wanted_until": _m.created < bindparam("wanted_until"),
     "wanted_below": _d.id < bindparam("wanted_below"),
 }

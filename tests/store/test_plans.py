@@ -30,8 +30,10 @@ def named() -> Iterator[tuple[str, object]]:
 
 STATEMENTS = dict(named()) | {
     "filtered[in_doubt]": statements.filtered([State.IN_DOUBT], []),
-    "filtered[recipient]": statements.filtered([], ["wanted_recipient"]),
-    "filtered[message]": statements.filtered([], ["wanted_message"]),
+    **{
+        f"filtered[{name}]": statements.filtered([], [f"wanted_{name}"])
+        for name in ("recipient", "message", "key", "task_id", "since", "below")
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -134,6 +135,17 @@ def test_outcome_of_another_claim(store: Store, worker: Worker) -> None:
     stray = Outcome(token=parcel.token + 1, deliveries=ids, state=State.ACCEPTED)
     assert store.record([stray]) == ids
     assert states(store) == {ids[0]: State.SENDING}
+
+
+def test_whatever_a_gateway_says(store: Store, worker: Worker) -> None:
+    """What a gateway answers with is kept, also where it is no text that a database takes."""
+    (id_,) = put(store, 1)
+    (parcel,) = take(store, worker).parcels
+    odd = "\0 \ud83d 短信 \x1f"
+    tried = replace(attempt(parcel, State.REJECTED, error=SendError(odd, code=odd)), raw=odd, task_id=odd)
+    store.record([replace(outcome(parcel, State.REJECTED, error=tried.error), attempts=(tried,))])
+    assert store.delivery(id_).code == store.timeline(id_)[-1].description == "\ufffd ? 短信 \x1f"
+    store.cancel(put(store, 2), odd)
 
 
 def test_outcome_of_nothing(store: Store) -> None:

@@ -60,6 +60,7 @@ def test_core_does_without() -> None:
         ("oracle+nothing://x", "not the address of a store"),
         ("sqlite://", "in memory is lost with its connection: name a file"),
         ("sqlite:///:memory:", "in memory is lost"),
+        ("sqlite:///notify.db?mode=ro", "takes no options"),
     ],
 )
 def test_wrong_address(address: str, words: str) -> None:
