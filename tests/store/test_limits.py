@@ -10,7 +10,7 @@ from multiprocessing.pool import Pool
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -306,6 +306,17 @@ class Counted:
             ids.discard(id_)
 
 
+STEADY: Any = settings(
+    max_examples=20,
+    stateful_step_count=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+"""The same examples each time; a database may be slow at times."""
+
+
 class Traffic(RuleBasedStateMachine):
     """Messages to few numbers by two accounts, outcomes in any order, and a clock."""
 
@@ -401,5 +412,4 @@ def test_any_traffic(store: Store, clock: Clock) -> None:
             super().__init__()
 
     Fresh.store, Fresh.clock = store, clock
-    profile: Any = settings(max_examples=20, stateful_step_count=25, derandomize=True, database=None)
-    run_state_machine_as_test(Fresh, settings=profile)
+    run_state_machine_as_test(Fresh, settings=STEADY)
