@@ -41,6 +41,13 @@ def fingerprint(kind: str, body: str, to: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def storable(text: str) -> str:
+    """What a gateway or a person said, as both databases can keep it: without NUL and halves of surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
 def _write_sms(message: Message) -> str:
     sms = cast("Sms", message)
     if sms.template:

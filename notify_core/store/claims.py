@@ -172,6 +172,7 @@ def tidy(connection: Connection, now: float, uncertain: Iterable[tuple[int, Stat
     for token, state in uncertain:
         deliveries = connection.scalars(statements.UNSENT[state], {"token": token, "now": now}).all()
         slots.give_back(connection, deliveries)
+        ring(connection)
 
 
 def _check_alive(connection: Connection, now: float, worker: Worker) -> None:
@@ -533,14 +534,13 @@ class _Recording:
             statements.RECORD[state].run(self._connection, facts)
 
     def _facts(self, outcome: Outcome) -> dict[str, Any]:
-        last, error = outcome.attempts[-1] if outcome.attempts else None, outcome.error
+        last = outcome.attempts[-1] if outcome.attempts else None
         return {
             "token": outcome.token,
             "tries": len(outcome.attempts),
             "by": last.path if last else None,
             "submission": self._submissions.get(id(last)),
-            "why": error.code if error else "",
-            "words": error.description if error else "",
+            **_reason(outcome.error),
             "now": self._now,
             "until": self._now + outcome.after,
         }
@@ -551,7 +551,7 @@ class _Recording:
             "id": self._submissions[id(attempt)],
             "path": attempt.path,
             "account": attempt.path.rpartition(".")[0],
-            "task_id": attempt.task_id,
+            "task_id": bodies.storable(attempt.task_id),
             "state": attempt.state.value,
             "recipients": len(attempt.recipients),
             "started": started,
@@ -559,9 +559,8 @@ class _Recording:
             "sent": error.sent.value if error else "",
             "scope": error.scope.value if error else "",
             "retry": error.retry.value if error else "",
-            "code": error.code if error else "",
-            "description": error.description if error else "",
-            "raw": attempt.raw,
+            **_reason(error),
+            "raw": bodies.storable(attempt.raw),
         }
 
     def _failures(self) -> Iterator[dict[str, Any]]:
@@ -582,8 +581,7 @@ class _Recording:
             "at": attempt.at.timestamp() + attempt.seconds,
             "path": attempt.path,
             "state": state.value,
-            "code": error.code if error else "",
-            "description": error.description if error else "",
+            **_reason(error),
         }
 
     def _numbered(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -599,6 +597,13 @@ class _Recording:
 
 
 _LEFT = (State.ACCEPTED, State.IN_DOUBT)
+
+
+def _reason(error: SendError | None) -> dict[str, str]:
+    """Why something failed, in the words of the gateway."""
+    if error is None:
+        return {"code": "", "description": ""}
+    return {"code": bodies.storable(error.code), "description": bodies.storable(error.description)}
 
 
 def _attempts_by_recipient(result: Result) -> dict[str, tuple[int, ...]]:

@@ -51,9 +51,9 @@ class Database:
         self._clock = clock
         self._open = _OPENERS[self.dialect]
         self._options = (synchronous, busy)
-        self._process = 0
+        self._process = os.getpid()
+        self._connections = self._open(self.url, *self._options)
         self._left_behind: list[_Connections] = []
-        self._connections: _Connections
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that writes; committed at the end of the block. Raises ``StoreError``."""
@@ -76,16 +76,14 @@ class Database:
         return self.dialect != "sqlite" or Path(str(self.url.database)).exists()
 
     def close(self) -> None:
-        """Close every connection of this process."""
+        """Close every connection of this process. They are opened again where it goes on."""
         if self._process == os.getpid():
             self._connections.close()
-            self._process = 0
 
     def _own(self) -> _Connections:
         """This process's connections. Those of the process that forked it must not even be closed here (SQLite)."""
         if self._process != os.getpid():
-            if self._process:
-                self._left_behind.append(self._connections)
+            self._left_behind.append(self._connections)
             self._connections = self._open(self.url, *self._options)
             self._process = os.getpid()
         return self._connections
@@ -154,7 +152,13 @@ def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Conne
     arguments = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
     try:
         writer = create_engine(
-            url, connect_args=arguments, hide_parameters=True, isolation_level="READ COMMITTED", pool_pre_ping=True
+            url,
+            connect_args=arguments,
+            hide_parameters=True,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            pool_size=8,
+            max_overflow=24,  # for as many threads as send at once; transactions are short
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres", error.name or "psycopg") from error
@@ -190,20 +194,22 @@ def _checked(url: str) -> URL:
         found = found.set(drivername="postgresql+psycopg")
     if found.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise StoreError(f"a store cannot live in {found.drivername}; {_EXPECTED}")
-    if found.get_backend_name() == "sqlite":
-        _check_sqlite(found)
-    return found
+    return _sqlite_file(found) if found.get_backend_name() == "sqlite" else found
 
 
 _EXPECTED = "expected sqlite:///notify.db or postgresql+psycopg://user@host/database"
 
 
-def _check_sqlite(url: URL) -> None:
+def _sqlite_file(url: URL) -> URL:
+    """The address with the file's whole path: a daemon changes its directory."""
     if not url.database or url.database == ":memory:":
         raise StoreError(f"a database in memory is lost with its connection: name a file; {_EXPECTED}")
+    if url.query:
+        raise StoreError(f"the address of a file takes no options: leave out what is behind the ?; {_EXPECTED}")
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         oldest = ".".join(map(str, _OLDEST_SQLITE))
         raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}; a store needs {oldest}: use a newer Python")
+    return url.set(database=str(Path(url.database).absolute()))
 
 
 def check_server(connection: Connection, address: str) -> None:

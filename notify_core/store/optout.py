@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from notify_core.phones import mask
 from notify_core.store import statements
+from notify_core.store.bodies import storable
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -27,7 +28,7 @@ class OptOut:
 
 def add(connection: Connection, now: float, account: str, recipients: Iterable[str], word: str) -> None:
     """Note that they opted out; who did before stays as he is noted."""
-    rows = [{"account": account, "recipient": number, "word": word, "since": now} for number in recipients]
+    rows = [{"account": account, "recipient": number, "word": storable(word), "since": now} for number in recipients]
     statements.ADD_OPT_OUTS.run(connection, rows)
 
 

@@ -67,6 +67,8 @@ class Entry:
                 raise InvalidMessage(f"{name}={time.isoformat()} has no time zone: give an aware time")
         if self.due and self.expires_at and self.expires_at <= self.due:
             raise InvalidMessage(f"expires_at={self.expires_at.isoformat()} is not after due={self.due.isoformat()}")
+        if "\0" in self.key:
+            raise InvalidMessage("a key has no NUL in it")
         if not -1000 <= self.priority <= 1000:
             raise InvalidMessage(f"priority={self.priority} is out of range: give -1000 to 1000, more leaves sooner")
 
@@ -206,7 +208,7 @@ def ring(connection: Connection) -> None:
 def cancel(connection: Connection, now: float, deliveries: Sequence[int], words: str) -> None:
     """Take back what is queued, all of it or nothing. Raises ``IllegalMove``."""
     _check_moves(connection, deliveries, State.CANCELLED, {State.QUEUED})
-    _move(connection, now, State.CANCELLED, deliveries, "cancelled", words)
+    _move(connection, now, State.CANCELLED, deliveries, "cancelled", bodies.storable(words))
 
 
 def hasten(connection: Connection, now: float, deliveries: Sequence[int]) -> None:
@@ -219,6 +221,7 @@ def hasten(connection: Connection, now: float, deliveries: Sequence[int]) -> Non
 def resolve(connection: Connection, now: float, deliveries: Sequence[int], state: State, words: str) -> None:
     """Say what became of deliveries in doubt, all of them or none. Raises ``IllegalMove``."""
     _check_moves(connection, deliveries, state, {State.IN_DOUBT})
+    words = bodies.storable(words)
     _move(connection, now, state, deliveries, "resolved", words)
     note(connection, now, [(delivery, "", state) for delivery in deliveries], "resolved", words)
 

@@ -129,7 +129,7 @@ submissions = Table(
     _words("code"),
     _words("description"),
     _words("raw"),  # the reply, redacted
-    _index("notify_submissions_task", "account", "task_id", where="task_id <> ''"),
+    _index("notify_submissions_task", "task_id", "account", where="task_id <> ''"),
     _index("notify_submissions_started", "started", "id"),
 )
 

@@ -44,7 +44,7 @@ class Rule:
         span = ceil(limit.within * 1000)
         per_recipient = limit.per == "recipient"
         step = 1 if per_recipient else max(1, span // _STEPS)
-        name = f"{account} {limit.per} {limit.within:g}s {limit.containing}".rstrip()
+        name = f"{account} {limit.per} {span}ms {limit.containing}".rstrip()
         return cls(account, name, limit.count, span, step, per_recipient)
 
     def subject(self, recipient: str) -> str:

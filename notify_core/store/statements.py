@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
+    and_,
     bindparam,
     delete,
     exists,
@@ -222,8 +223,8 @@ def _record(after: State) -> Bulk:
                 attempts=_d.attempts + given["tries"],
                 path=func.coalesce(given["by"], _d.path),
                 submission_id=func.coalesce(given["submission"], _d.submission_id),
-                code=given["why"],
-                description=given["words"],
+                code=given["code"],
+                description=given["description"],
                 changed=given["now"],
                 **again,
             )
@@ -239,8 +240,8 @@ _OUTCOME: Mapping[str, TypeEngine[Any]] = {
     "tries": _Id,
     "by": Text(),
     "submission": _Id,
-    "why": Text(),
-    "words": Text(),
+    "code": Text(),
+    "description": Text(),
     "now": Double(),
     "until": Double(),
 }
@@ -356,7 +357,10 @@ ADD_SLOTS = inserting(
 
 # --- reading
 
-DELIVERIES = (
+_OPEN = (State.QUEUED, State.SENDING, State.IN_DOUBT)
+"""The states that have a partial index."""
+
+_deliveries = (
     select(
         _d.id,
         _d.message_id,
@@ -379,7 +383,7 @@ DELIVERIES = (
     .join(messages, _m.id == _d.message_id)
     .outerjoin(submissions, _s.id == _d.submission_id)
 )
-THE_DELIVERY = DELIVERIES.where(_d.id == bindparam("delivery"))
+THE_DELIVERY = _deliveries.where(_d.id == bindparam("delivery"))
 
 _path = bindparam("wanted_path", type_=Text)
 FILTERS: Mapping[str, ColumnElement[bool]] = {
@@ -388,8 +392,14 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     "wanted_path": or_(_d.path == _path, func.substr(_d.path, 1, func.length(_path) + 1) == _path + "."),
     "wanted_key": _m.key == bindparam("wanted_key"),
     "wanted_message": _d.message_id == bindparam("wanted_message"),
-    "wanted_task_id": _s.task_id == bindparam("wanted_task_id"),
-    "wanted_since": _m.created >= bindparam("wanted_since"),
+    "wanted_task_id": _d.submission_id.in_(
+        select(_s.id).where(_s.task_id == bindparam("wanted_task_id"), _s.task_id != literal_column("''"))
+    ),
+    # A delivery's id is greater than its message's: without that bound all that is older would be walked through.
+    "wanted_since": and_(
+        _m.created >= bindparam("wanted_since"),
+        _d.id > select(func.min(_m.id)).where(_m.created >= bindparam("wanted_since")).scalar_subquery(),
+    ),
     "wanted_until": _m.created < bindparam("wanted_until"),
     "wanted_below": _d.id < bindparam("wanted_below"),
 }
@@ -397,10 +407,13 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
 
 def filtered(states: Collection[State], restrictions: Iterable[str]) -> Select[*tuple[Any, ...]]:
     """The newest ``most`` deliveries that are in one of ``states`` (where any are given) and fit each restriction."""
-    conditions = [FILTERS[name] for name in restrictions]
-    if states:
-        conditions.append(_is(*states) if len(states) == 1 else _is_one_of(states))
-    return DELIVERIES.where(*conditions).order_by(_d.id.desc()).limit(bindparam("most"))
+    found = _deliveries.where(*(FILTERS[name] for name in restrictions))
+    if len(states) == 1:
+        # Few are open among many that are over. The sum keeps SQLite from walking through all of them in order of id.
+        found = found.where(_is(*states)).order_by((_d.id + 0).desc() if {*states} <= {*_OPEN} else _d.id.desc())
+    else:
+        found = (found.where(_is_one_of(states)) if states else found).order_by(_d.id.desc())
+    return found.limit(bindparam("most"))
 
 
 MESSAGE = select(_m.kind, _m.body, _m.send_at).where(_m.id == bindparam("message"))
@@ -434,8 +447,8 @@ def _counted(state: State) -> Select[*tuple[Any, ...]]:
     return select(_named(state).label("state"), func.count().label("total")).where(_is(state))
 
 
-OPEN_COUNTS = union_all(*map(_counted, (State.QUEUED, State.SENDING, State.IN_DOUBT)))
-"""Only of those states that have a partial index: the others would need every row."""
+OPEN_COUNTS = union_all(*map(_counted, _OPEN))
+"""Only of those states: the others would need every row."""
 
 # --- upkeep
 

@@ -54,7 +54,11 @@ class Store:
         busy: float = BUSY,
     ) -> None:
         self._database = Database(url, synchronous=synchronous, clock=clock, busy=busy)
-        versions.check(self._database)
+        try:
+            versions.check(self._database)
+        except BaseException:
+            self._database.close()
+            raise
 
     @classmethod
     def create(cls, url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -51,19 +52,18 @@ def translated(address: str) -> Iterator[None]:
     """Raise what SQLAlchemy raises inside as ``StoreError``: where, what, and what to do."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         # The cause is cut off: a driver's own text may quote the row that failed.
         raise StoreError(f"{address}: {meaning(error)}") from None
 
 
-def meaning(error: SQLAlchemyError) -> str:
+def meaning(error: SQLAlchemyError | sqlite3.Error) -> str:
     """What to do about a database's error, or its first line where no rule knows it."""
-    if not isinstance(error, DBAPIError):
-        return _first_line(error)
-    code = getattr(error.orig, "sqlstate", None)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlstate", None)
     if code is not None:
-        return _ruled(_BY_CODE, code) or f"{_first_line(error.orig)} ({code})"
-    return _ruled(_BY_WORDS, str(error.orig)) or _first_line(error.orig)
+        return _ruled(_BY_CODE, code) or f"{_first_line(cause)} ({code})"
+    return _ruled(_BY_WORDS, str(cause)) or _first_line(cause)
 
 
 def _ruled(rules: tuple[tuple[str, str], ...], words: str) -> str:

@@ -120,7 +120,7 @@ def _create_outbox() -> None:
         _words("code"),
         _words("description"),
         _words("raw"),
-        _index("notify_submissions_task", "account", "task_id", where="task_id <> ''"),
+        _index("notify_submissions_task", "task_id", "account", where="task_id <> ''"),
         _index("notify_submissions_started", "started", "id"),
     )
     op.create_table(
