@@ -76,7 +76,7 @@ class Sms(Message):
     kind: ClassVar[str] = "sms"
     text: str
     template: str
-    values: Mapping[str, object]
+    values: Mapping[str, object] = field(hash=False)
     extension: str
 
     def __init__(

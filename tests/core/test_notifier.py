@@ -150,11 +150,12 @@ def test_closing_waits_for_what_is_under_way(gateway: Gateway, open_notifier: Op
     async def main() -> bool:
         sending = asyncio.create_task(notifier.asend(OTP))
         await asyncio.to_thread(arrived.wait, 30)
-        closing = asyncio.create_task(asyncio.to_thread(notifier.close))
-        await asyncio.sleep(0)
-        assert not closing.done()
+        closer = threading.Thread(target=notifier.close)
+        closer.start()
+        await asyncio.to_thread(closer.join, 0.1)
+        assert closer.is_alive()  # it cannot end before the gateway has answered, however long one looks
         answering.set()
-        await closing
+        await asyncio.to_thread(closer.join)
         return (await sending).accepted
 
     assert asyncio.run(main())
