@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -314,11 +315,22 @@ class _Address:
 
 
 class Session:
-    """The HTTP session of one account, shared by its transports and by threads. Close it when done."""
+    """The HTTP session of one account, shared by its transports and by threads. Close it when done.
+
+    A process that is forked off gets connections of its own: two that wrote on one would read each other's answers.
+    """
 
     def __init__(self, settings: AccountSettings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._timeout = Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
+        self.now = now
+        self._closed = False
+        self._parents: list[object] = []  # kept for ever: to close what a parent process shares is not for its child
+        self._open()
+        _sessions.add(self)
+
+    def _open(self) -> None:
+        settings = self._settings
         self._requests = requests.Session()
         self._requests.trust_env = False
         # A proxy is for what lies beyond this machine; it would ask itself for what listens on loopback here.
@@ -330,7 +342,11 @@ class Session:
         self._addresses: dict[tuple[str, str], _Address] = {}
         self._pools: set[HTTPConnectionPool] = set()  # an error's traceback can keep one alive that no address here has
         self._lock = threading.Lock()
-        self.now = now
+
+    def forked(self) -> None:
+        """Begin anew in a child process, with nothing of the parent's: neither its connections nor its locks."""
+        self._parents.append((self._requests, self._pools))
+        self._open()
 
     def exchange(self, seconds: float | None = None) -> Exchange:
         """What one operation of a plugin speaks through; ``seconds`` bounds it, beside the account's own timeouts."""
@@ -338,6 +354,7 @@ class Session:
 
     def close(self) -> None:
         """Close every connection; what is sent after that is surely not sent."""
+        self._closed = True
         self._requests.close()
         with self._lock:
             for pool in self._pools:
@@ -345,6 +362,8 @@ class Session:
 
     def address(self, method: str, path: str) -> _Address:
         """The prepared address of ``path``, which has no query; made once."""
+        if self._closed:
+            raise urllib3.exceptions.ClosedPoolError(None, "")  # type: ignore[arg-type]
         if found := self._addresses.get((method, path)):
             return found
         with self._lock:
@@ -369,6 +388,18 @@ class Session:
         left = max(ends - time.monotonic(), 0.001)
         connect, read = self._settings.connect_timeout, self._settings.read_timeout
         return Timeout(total=left, connect=min(left, connect), read=min(left, read))
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for session in list(_sessions):
+        session.forked()
+
+
+if hasattr(os, "register_at_fork"):  # where processes can fork
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _local(url: str) -> bool:

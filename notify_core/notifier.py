@@ -35,6 +35,8 @@ class Notifier:
         self.paths = Paths(config, _now)
         self.routes = {name: self._route(name) for name in config.routes}
         self._threads: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
+        self._closed = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -59,8 +61,9 @@ class Notifier:
         self.close()
 
     def close(self) -> None:
-        """Wait for what ``asend`` has under way, and close every connection."""
-        if self._threads is not None:
+        """Wait for what ``asend`` has under way, and close every connection. Nothing is sent after that."""
+        self._closed = True
+        if self._threads is not None and self._process == os.getpid():
             self._threads.shutdown()
         self.paths.close()
 
@@ -68,7 +71,8 @@ class Notifier:
         """Send ``message`` along ``route`` (``default`` where none is named), or by the one path ``via``.
 
         It leaves once, through the first path that can take it. What the gateways did is in the result, never raised;
-        ``InvalidMessage`` is raised before anything leaves for a message, route or path that cannot work.
+        ``InvalidMessage`` is raised before anything leaves for a message, route or path that cannot work, and
+        ``RuntimeError`` once the notifier is closed.
         """
         way = self._way(route, via)
         return routing.send(way, self._ready(message), now=_now, tell=self._config.plugins.tell)
@@ -90,18 +94,18 @@ class Notifier:
                 reasons.append(str(error))
             else:
                 return Estimate(path=path.name, segments=path.segments(worded), recipients=len(worded.to))
-        raise InvalidMessage(f"no path can carry the message: {'; '.join(reasons)}")
+        raise InvalidMessage(f"no path can carry the message: {'; '.join(dict.fromkeys(reasons))}")
 
     def balance(self, account: str) -> Balance:
         """The credit of ``account``, or as the path of that name tells it. Raises ``SendError``, ``Unsupported``."""
-        return self.paths.able(account, "balance").balance()
+        return self._able(account, "balance").balance()
 
     def reports(self, account: str, task_id: str = "") -> list[Report]:
         """Delivery reports waiting for ``account`` (or of one submission). The gateway hands each out once.
 
         Raises ``SendError``, ``Unsupported``; an ``UnreadableReply`` has the bytes that came in ``payload``.
         """
-        path = self.paths.able(account, "status")
+        path = self._able(account, "status")
         reports = path.reports(task_id)
         for report in reports:
             self._config.plugins.tell("reported", account=path.account.name, report=report)
@@ -109,7 +113,7 @@ class Notifier:
 
     def inbound(self, account: str) -> list[Inbound]:
         """Messages from subscribers waiting for ``account``. The gateway hands each out once. Raises as ``reports``."""
-        path = self.paths.able(account, "inbound")
+        path = self._able(account, "inbound")
         messages = path.inbound()
         for message in messages:
             self._config.plugins.tell("received", account=path.account.name, inbound=message)
@@ -120,17 +124,28 @@ class Notifier:
 
         Raises ``SendError``; where its ``sent`` is unknown, either password may be the valid one now.
         """
-        self.paths.able(account, "change_password").change_password(new_password)
+        self._able(account, "change_password").change_password(new_password)
 
     def _ready(self, message: Message) -> Message:
         """The message as it goes to the paths: rendered, addressed, and not in the past."""
+        if not isinstance(message, Message):
+            raise InvalidMessage(f"expected a message such as Sms(to=…, text=…); found {type(message).__name__}")
         if message.send_at is not None and message.send_at <= _now():
             raise InvalidMessage(f"send_at={message.send_at.isoformat()} is past: leave it out to send at once")
         if isinstance(message, Sms) and message.template:
             message = message.worded(self._config.templates.render(message.template, message.values))
         return message.addressed(self._config.default_region)
 
+    def _able(self, account: str, hook: str) -> Path:
+        self._check_open()
+        return self.paths.able(account, hook)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the notifier is closed: make another, or keep this one for as long as the process runs")
+
     def _way(self, route: str, via: str) -> Route:
+        self._check_open()
         if via:
             if route:
                 raise InvalidMessage("give either a route or via, not both")
@@ -147,7 +162,8 @@ class Notifier:
 
     def _executor(self) -> ThreadPoolExecutor:
         with self._lock:
-            if self._threads is None:
+            if self._threads is None or self._process != os.getpid():  # threads are not forked with their process
+                self._process = os.getpid()
                 self._threads = ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="notify-asend")
             return self._threads
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,14 +163,22 @@ def test_closing_waits_for_what_is_under_way(gateway: Gateway, open_notifier: Op
 
 
 def test_a_closed_notifier_sends_nothing(gateway: Gateway, open_notifier: OpenNotifier) -> None:
-    """It can be closed twice."""
+    """It can be closed twice; then whatever it is asked says that it is closed."""
     notifier = open_notifier({"clinic": gateway})
     notifier.send(OTP)
     notifier.close()
     notifier.close()
-    result = notifier.send(OTP)
-    assert [delivery.state for delivery in result.deliveries] == [State.REJECTED]
+    for ask in (partial(notifier.send, OTP), partial(notifier.balance, "clinic"), partial(notifier.inbound, "clinic")):
+        with pytest.raises(RuntimeError, match="the notifier is closed"):
+            ask()
     assert len(gateway.received) == 1
+
+
+def test_what_is_no_message_is_refused(gateway: Gateway, open_notifier: OpenNotifier) -> None:
+    """A text instead of a message is told so before anything is sent."""
+    with pytest.raises(InvalidMessage, match=r"expected a message such as Sms\(to=…, text=…\); found str"):
+        open_notifier({"clinic": gateway}).send("hello")  # type: ignore[arg-type]
+    assert gateway.received == []
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
