@@ -80,7 +80,14 @@ class ConfigError(NotifyError):
 
 
 class InvalidMessage(NotifyError, ValueError):
-    """The message cannot be sent as it is. Nothing left this process; the text says what to change."""
+    """The message cannot be sent as it is. Nothing left this process; the text says what to change.
+
+    ``recipients`` are the E.164 numbers that it is about, where it is not about the message as a whole.
+    """
+
+    def __init__(self, *words: str, recipients: tuple[str, ...] = ()) -> None:
+        super().__init__(*words)
+        self.recipients = recipients
 
 
 class Unsupported(NotifyError):

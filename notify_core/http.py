@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -26,7 +27,7 @@ import certifi
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, select_proxy
+from requests.utils import check_header_validity, get_environ_proxies, requote_uri, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import Retry as Retries
@@ -295,14 +296,12 @@ class _Adapter(HTTPAdapter):
 
 
 class _Address:
-    """One address with all that is fixed about posting to it: pool, target and headers."""
+    """One address with all that is fixed about asking it: pool, target and headers."""
 
     __slots__ = ("headers", "pool", "target")
 
-    def __init__(
-        self, session: requests.Session, method: str, url: str, headers: Mapping[str, str], keep_alive: float
-    ) -> None:
-        prepared = session.prepare_request(requests.Request(method, url, headers=dict(headers)))
+    def __init__(self, session: requests.Session, method: str, url: str, keep_alive: float) -> None:
+        prepared = session.prepare_request(requests.Request(method, url))
         adapter: Any = session.get_adapter(url)
         proxy = select_proxy(url, session.proxies)
         manager = adapter.proxy_manager_for(proxy) if proxy else adapter.poolmanager
@@ -316,11 +315,22 @@ class _Address:
 
 
 class Session:
-    """The HTTP session of one account, shared by its transports and by threads. Close it when done."""
+    """The HTTP session of one account, shared by its transports and by threads. Close it when done.
+
+    A process that is forked off gets connections of its own: two that wrote on one would read each other's answers.
+    """
 
     def __init__(self, settings: AccountSettings, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._timeout = Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
+        self.now = now
+        self._closed = False
+        self._parents: list[object] = []  # kept for ever: to close what a parent process shares is not for its child
+        self._open()
+        _sessions.add(self)
+
+    def _open(self) -> None:
+        settings = self._settings
         self._requests = requests.Session()
         self._requests.trust_env = False
         # A proxy is for what lies beyond this machine; it would ask itself for what listens on loopback here.
@@ -329,10 +339,14 @@ class Session:
         adapter = _Adapter(pool_connections=4, pool_maxsize=settings.connections)
         self._requests.mount("https://", adapter)
         self._requests.mount("http://", adapter)
-        self._addresses: dict[tuple[str, ...], _Address] = {}
+        self._addresses: dict[tuple[str, str], _Address] = {}
         self._pools: set[HTTPConnectionPool] = set()  # an error's traceback can keep one alive that no address here has
         self._lock = threading.Lock()
-        self.now = now
+
+    def forked(self) -> None:
+        """Begin anew in a child process, with nothing of the parent's: neither its connections nor its locks."""
+        self._parents.append((self._requests, self._pools))
+        self._open()
 
     def exchange(self, seconds: float | None = None) -> Exchange:
         """What one operation of a plugin speaks through; ``seconds`` bounds it, beside the account's own timeouts."""
@@ -340,21 +354,23 @@ class Session:
 
     def close(self) -> None:
         """Close every connection; what is sent after that is surely not sent."""
+        self._closed = True
         self._requests.close()
         with self._lock:
             for pool in self._pools:
                 pool.close()
 
-    def address(self, method: str, path: str, headers: Mapping[str, str]) -> _Address:
-        """The prepared address of ``path``, made once for each combination of headers."""
-        key = (method, path, *headers.items()) if headers else (method, path)
-        if found := self._addresses.get(key):  # type: ignore[arg-type]
+    def address(self, method: str, path: str) -> _Address:
+        """The prepared address of ``path``, which has no query; made once."""
+        if self._closed:
+            raise urllib3.exceptions.ClosedPoolError(None, "")  # type: ignore[arg-type]
+        if found := self._addresses.get((method, path)):
             return found
         with self._lock:
-            made = _Address(self._requests, method, self._url(path), headers, self._settings.keep_alive)
+            made = _Address(self._requests, method, self._url(path), self._settings.keep_alive)
             self._pools.add(made.pool)
-            if len(self._addresses) < 256 and "?" not in path:
-                self._addresses[key] = made  # type: ignore[index]
+            if len(self._addresses) < 256:
+                self._addresses[method, path] = made
         return made
 
     def _url(self, path: str) -> str:
@@ -372,6 +388,18 @@ class Session:
         left = max(ends - time.monotonic(), 0.001)
         connect, read = self._settings.connect_timeout, self._settings.read_timeout
         return Timeout(total=left, connect=min(left, connect), read=min(left, read))
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for session in list(_sessions):
+        session.forked()
+
+
+if hasattr(os, "register_at_fork"):  # where processes can fork
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _local(url: str) -> bool:
@@ -406,13 +434,17 @@ class Exchange:
         return self._session.now()
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        base, _, query = path.partition("?")
         try:
-            address = self._session.address(method, path, headers)
+            address = self._session.address(method, base)
+            for header in headers.items():
+                check_header_validity(header)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise failure(error) from None  # it quotes the address, which may hold a password
+            raise failure(error) from None  # it quotes the address or a header, which may hold a password
+        target = f"{address.target}?{requote_uri(query)}" if query else address.target
         left_before, self.left, _asking.here = self.left, True, True
         try:
-            reply = self._reply(address, method, body)
+            reply = self._reply(address, method, target, body, {**address.headers, **headers})
         except (OSError, urllib3.exceptions.HTTPError, requests.RequestException) as error:
             verdict = failure(error)
             self.left = left_before or verdict.sent is Sent.UNKNOWN
@@ -424,12 +456,14 @@ class Exchange:
             raise refused
         return reply
 
-    def _reply(self, address: _Address, method: str, body: bytes | None) -> Reply:
+    def _reply(
+        self, address: _Address, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
         response = address.pool.urlopen(
             method,
-            address.target,
+            target,
             body,
-            address.headers,
+            headers,
             retries=_ONCE,
             redirect=False,
             assert_same_host=False,
@@ -445,12 +479,15 @@ class Exchange:
         return Reply(response.status, content, {name.lower(): value for name, value in response.headers.items()})
 
     def _content(self, response: Any) -> bytes:
-        """The whole body, bounded in size."""
-        chunks: list[bytes] = []
-        size = 0
-        while chunk := response.read1(_CHUNK):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise UnreadableReply(f"the answer is longer than {MOST_BYTES} bytes", b"".join(chunks)[:MOST_BYTES])
-        return b"".join(chunks)
+        """The whole body, bounded in size. What came of one that breaks off is kept: it may be handed out only once."""
+        body = bytearray()
+        try:
+            while chunk := response.read1(_CHUNK):
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise UnreadableReply(f"the answer is longer than {MOST_BYTES} bytes", bytes(body[:MOST_BYTES]))
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            if not body:
+                raise
+            raise UnreadableReply(failure(error).description, bytes(body)) from error
+        return bytes(body)

@@ -76,7 +76,7 @@ class Sms(Message):
     kind: ClassVar[str] = "sms"
     text: str
     template: str
-    values: Mapping[str, object]
+    values: Mapping[str, object] = field(hash=False)
     extension: str
 
     def __init__(
@@ -245,6 +245,8 @@ class Push:
 
 
 def _recipients(to: str | Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(to, Iterable):
+        raise InvalidMessage(f"`to` is a number as text, or several; found {type(to).__name__}")
     numbers = [to] if isinstance(to, str) else list(to)
     stripped = [_recipient(number) for number in numbers]
     if not stripped:
@@ -286,6 +288,8 @@ def _aware(time: datetime | None) -> datetime | None:
 def _one_of_text_and_template(text: str, template: str, values: Mapping[str, object] | None) -> None:
     if template and text:
         raise InvalidMessage("give either `text` or `template`, not both")
+    if values is not None and not isinstance(values, Mapping):
+        raise InvalidMessage(f"`values` map names to values; found {type(values).__name__}")
     if values and not template:
         raise InvalidMessage("`values` belong to a `template`: name it")
     if not template:
@@ -293,7 +297,9 @@ def _one_of_text_and_template(text: str, template: str, values: Mapping[str, obj
 
 
 def _nonblank(text: object, name: str) -> str:
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
+        raise InvalidMessage(f"`{name}` is text; found {type(text).__name__}")
+    if not text.strip():
         raise InvalidMessage(f"`{name}` is empty: say something")
     if _SURROGATE.search(text):
         raise InvalidMessage(
@@ -302,7 +308,9 @@ def _nonblank(text: object, name: str) -> str:
     return text
 
 
-def _digits(extension: str) -> str:
+def _digits(extension: object) -> str:
+    if not isinstance(extension, str):
+        raise InvalidMessage(f"`extension` is digits as text; found {type(extension).__name__}")
     if not _DIGITS.fullmatch(extension):
         raise InvalidMessage(f"extension {extension!r} is not numeric: give digits only")
     return extension

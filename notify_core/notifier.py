@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -43,6 +44,9 @@ class Notifier:
         self.routes = {name: self._route(name) for name in config.routes}
         self._outbox: Outbox | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
+        self._parents: list[object] = []
+        self._closed = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -67,17 +71,33 @@ class Notifier:
         self.close()
 
     def close(self) -> None:
-        """Wait for what ``asend`` has under way, and close every connection."""
-        if self._threads is not None:
-            self._threads.shutdown()
-        if self._outbox is not None:
-            self._outbox.close()
+        """Wait for what ``asend`` has under way, and close every connection. Nothing is sent after that."""
+        self._closed = True
+        with self._own_process():
+            threads, outbox = self._threads, self._outbox
+        if threads is not None:
+            threads.shutdown()
+        if outbox is not None:
+            outbox.close()
         self.paths.close()
+
+    @contextmanager
+    def _own_process(self) -> Iterator[None]:
+        """The lock, with nothing kept of a parent process: a child has no threads of it and must not use its store.
+
+        Nor may a child close what it shares, which would end the parent's connections too.
+        """
+        with self._lock:
+            if self._process != os.getpid():
+                self._parents.append((self._threads, self._outbox))
+                self._process, self._threads, self._outbox = os.getpid(), None, None
+            yield
 
     @property
     def outbox(self) -> Outbox:
         """The outbox, its store opened at the first use. Raises ``StoreError``, ``ConfigError`` without one."""
-        with self._lock:
+        self._check_open()
+        with self._own_process():
             if self._outbox is None:
                 self._outbox = self._opened()
             return self._outbox
@@ -86,7 +106,8 @@ class Notifier:
         """Send ``message`` along ``route`` (``default`` where none is named), or by the one path ``via``.
 
         It leaves once, through the first path that can take it. What the gateways did is in the result, never raised;
-        ``InvalidMessage`` is raised before anything leaves for a message, route or path that cannot work.
+        ``InvalidMessage`` is raised before anything leaves for a message, route or path that cannot work, and
+        ``RuntimeError`` once the notifier is closed.
 
         With a store it is recorded, and ``StoreError`` raised before anything leaves where that cannot be. A ``key``
         (with a store only) that was used for the same message gives the first result and sends nothing; for another
@@ -172,18 +193,18 @@ class Notifier:
                 reasons.append(str(error))
             else:
                 return Estimate(path=path.name, segments=path.segments(worded), recipients=len(worded.to))
-        raise InvalidMessage(f"no path can carry the message: {'; '.join(reasons)}")
+        raise InvalidMessage(f"no path can carry the message: {'; '.join(dict.fromkeys(reasons))}")
 
     def balance(self, account: str) -> Balance:
         """The credit of ``account``, or as the path of that name tells it. Raises ``SendError``, ``Unsupported``."""
-        return self.paths.able(account, "balance").balance()
+        return self._able(account, "balance").balance()
 
     def reports(self, account: str, task_id: str = "") -> list[Report]:
         """Delivery reports waiting for ``account`` (or of one submission). The gateway hands each out once.
 
         Raises ``SendError``, ``Unsupported``; an ``UnreadableReply`` has the bytes that came in ``payload``.
         """
-        path = self.paths.able(account, "status")
+        path = self._able(account, "status")
         reports = path.reports(task_id)
         for report in reports:
             self._config.plugins.tell("reported", account=path.account.name, report=report)
@@ -191,7 +212,7 @@ class Notifier:
 
     def inbound(self, account: str) -> list[Inbound]:
         """Messages from subscribers waiting for ``account``. The gateway hands each out once. Raises as ``reports``."""
-        path = self.paths.able(account, "inbound")
+        path = self._able(account, "inbound")
         messages = path.inbound()
         for message in messages:
             self._config.plugins.tell("received", account=path.account.name, inbound=message)
@@ -202,17 +223,28 @@ class Notifier:
 
         Raises ``SendError``; where its ``sent`` is unknown, either password may be the valid one now.
         """
-        self.paths.able(account, "change_password").change_password(new_password)
+        self._able(account, "change_password").change_password(new_password)
 
     def _ready(self, message: Message) -> Message:
         """The message as it goes to the paths: rendered, addressed, and not in the past."""
+        if not isinstance(message, Message):
+            raise InvalidMessage(f"expected a message such as Sms(to=…, text=…); found {type(message).__name__}")
         if message.send_at is not None and message.send_at <= _now():
             raise InvalidMessage(f"send_at={message.send_at.isoformat()} is past: leave it out to send at once")
         if isinstance(message, Sms) and message.template:
             message = message.worded(self._config.templates.render(message.template, message.values))
         return message.addressed(self._config.default_region)
 
+    def _able(self, account: str, hook: str) -> Path:
+        self._check_open()
+        return self.paths.able(account, hook)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the notifier is closed: make another, or keep this one for as long as the process runs")
+
     def _way(self, route: str, via: str) -> Route:
+        self._check_open()
         if via:
             if route:
                 raise InvalidMessage("give either a route or via, not both")
@@ -245,7 +277,7 @@ class Notifier:
         return Terms(way, route, self._config.routes[way.route] if way.route else RouteSettings(paths=(way.via,)))
 
     def _executor(self) -> ThreadPoolExecutor:
-        with self._lock:
+        with self._own_process():
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="notify-asend")
             return self._threads

@@ -158,11 +158,11 @@ class Plugins:
 
     def __init__(self, manager: pluggy.PluginManager, transports: Mapping[str, Transport]) -> None:
         self.transports = transports
-        self._manager = manager
+        self._listeners = {event: getattr(manager.hook, event).get_hookimpls() for event in EVENTS}
 
     def tell(self, event: str, /, **facts: Any) -> None:
         """Tell every listener of ``event``. One that fails is logged and disturbs nobody."""
-        for listener in getattr(self._manager.hook, event).get_hookimpls():
+        for listener in self._listeners[event]:
             try:
                 listener.function(*(facts[name] for name in listener.argnames))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is not the sender's

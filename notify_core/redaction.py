@@ -16,7 +16,8 @@ MOST = 2000
 """Characters of a reply that are kept in a record."""
 
 # A phone number has 7 to 15 digits (ITU-T E.164). Task ids of 16 digits and more stay readable.
-_PHONE = re.compile(r"(?<!\d)\d{7,15}(?!\d)")
+_DIGITS = re.compile(r"\d{7,}")
+_MOST_OF_PHONE = 15
 _ESCAPES = "%\\&"
 
 
@@ -36,7 +37,11 @@ class Redactor:
             raw = raw.replace(form, "***")
         for form in _spelled(text, raw) if text else ():
             raw = raw.replace(form, "<text>")
-        return _PHONE.sub(lambda digits: digits[0] if digits[0] == keep else "<phone>", raw)[:MOST]
+        return _DIGITS.sub(lambda run: run[0] if run[0] == keep else _hidden(run[0]), raw)[:MOST]
+
+
+def _hidden(digits: str) -> str:
+    return "<phone>" if len(digits) <= _MOST_OF_PHONE else digits
 
 
 def _equivalent(secret: str) -> tuple[str, ...]:

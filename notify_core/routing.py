@@ -162,13 +162,11 @@ class _Walk:
         if path.account.name in self.barred:
             return
         worded = path.worded(self.message)
-        try:
-            path.check(worded)
-        except InvalidMessage as error:
-            self.unfit.append(str(error))
+        fit = self._fit(path, worded, self._candidates(path))
+        if not fit:
             return
         self.segments = self.segments or path.segments(worded)
-        recipients = self._within_limits(path, self._candidates(path), worded)
+        recipients = self._within_limits(path, fit, worded)
         if recipients:
             self._announce(path, len(recipients))
             self._submit_all(path, worded, recipients)
@@ -178,6 +176,22 @@ class _Walk:
             return tuple(self.pending)
         account = path.account.name
         return tuple(number for number in self.pending if (account, number) not in self.barred_numbers)
+
+    def _fit(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> tuple[str, ...]:
+        """The recipients to whom ``path`` can carry the message: none where it is the message that it cannot carry."""
+        if not recipients:
+            return ()
+        try:
+            path.check(worded.narrowed(recipients))
+        except InvalidMessage as error:
+            others = tuple(number for number in recipients if number not in error.recipients)
+            if others in ((), recipients):
+                self.unfit.append(str(error))
+                return ()
+            refused = SendError(str(error), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
+            self._bar(path, tuple(number for number in recipients if number in error.recipients), refused)
+            return self._fit(path, worded, others)
+        return recipients
 
     def _within_limits(self, path: Path, recipients: tuple[str, ...], worded: Message) -> tuple[str, ...]:
         try:
@@ -198,7 +212,7 @@ class _Walk:
         self.pending.update(dict.fromkeys(recipients, SendError(words, retry=Retry.LATER, code="store")))
 
     def _announce(self, path: Path, recipients: int) -> None:
-        if self.previous is None:
+        if self.previous is None or self.previous[0] is path:
             return
         previous, error = self.previous
         event = FailedOver(
@@ -216,16 +230,20 @@ class _Walk:
                 continue
             if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
                 waiting = [*self._others(path, worded, chunk, verdict), *waiting]
-            elif verdict.sent is Sent.NO or self.route.resend_doubt:
-                self._leave(waiting, verdict)
+            elif verdict.sent is Sent.NO or verdict.scope is Scope.TRANSPORT or self.route.resend_doubt:
+                self._leave(path, waiting, verdict)
                 break
         for unsent in waiting:
             self.journal.give_back(path, unsent, said(worded))
 
-    def _leave(self, unsent: list[tuple[str, ...]], verdict: SendError) -> None:
-        """Note why a path was not tried for the rest of its recipients."""
-        if verdict.sent is Sent.NO:
-            self.pending.update({number: verdict for chunk in unsent for number in chunk if number in self.pending})
+    def _leave(self, path: Path, unsent: list[tuple[str, ...]], verdict: SendError) -> None:
+        """Note why a path was not tried for the rest of its recipients: where it just failed, they would fail too."""
+        rest = [number for chunk in unsent for number in chunk if number in self.pending]
+        if verdict.sent is Sent.UNKNOWN and rest:
+            words = f"not submitted by {path.name}, where the submission before is in doubt: {verdict}"
+            verdict = SendError(words, sent=Sent.NO, retry=Retry.LATER, code="stopped")
+            self.previous = (path, verdict)
+        self.pending.update(dict.fromkeys(rest, verdict))
 
     def _submit(self, path: Path, worded: Message) -> SendError | None:
         """One submission; what became of it is noted. Returns the verdict where it was not accepted."""
@@ -338,7 +356,8 @@ class _Walk:
     def result(self) -> Result:
         """What became of the message for each recipient, in the order of the message."""
         if not self.attempts and self.unfit and not any(self.pending.values()):
-            raise InvalidMessage(f"no path of route {self.route.name!r} can carry the message: {'; '.join(self.unfit)}")
+            reasons = "; ".join(dict.fromkeys(self.unfit))
+            raise InvalidMessage(f"no path can carry the message: {reasons}")
         return Result(
             route=self.route.name,
             deliveries=tuple(self.done.get(number) or self._unsent(number) for number in self.message.to),

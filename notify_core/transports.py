@@ -34,6 +34,9 @@ from notify_core.settings import AccountSettings
 
 log = logging.getLogger("notify")
 
+_SHORTEST_PHONE = 10
+"""Digits from which a gateway's code may be a phone number instead; shorter codes are kept as they are."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Account:
@@ -153,7 +156,7 @@ class Path:
         clean = self.account.redactor.clean
         error.raw = clean(error.raw, text)
         error.description = clean(error.description, text)
-        error.code = clean(error.code, text, error.code)
+        error.code = clean(error.code, text, error.code if len(error.code) < _SHORTEST_PHONE else "")
         return error
 
     def _clean(self, raw: str, message: Message, task_id: str) -> str:

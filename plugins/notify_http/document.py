@@ -1,26 +1,22 @@
 """Replies that could be read, whatever they are written in: finding the one text that stands at a place.
 
-Finding is strict: what is not at its place is not there. Reading is safe: no DTD, hence no entities, nothing loaded.
+Finding is strict: what is not at its place is not there. Reading is the core's: ``notify_core.replies``.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from lxml import etree
+from notify_core.replies import ReplyText
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 _STEP = re.compile(r"(?:^|\.)(@?[^.\[\]@'\s]+)|\[(\d{1,6})\]|\['([^']+)'\]")
-_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can write it, no charset can
-# All that may stand before the root element. A document type stands there or nowhere. (XML 1.0 §2.8)
-_PROLOG = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
-# Numbers stay as they are written: an id with many digits, a balance with its zeros.
-_JSON = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, strict=False)
 
 
 @lru_cache(maxsize=256)
@@ -56,7 +52,7 @@ class JsonDocument:
         for step in steps(where):
             value = _inside_json(value, step)
         if isinstance(value, str):
-            return (value if value.isascii() else _HALF.sub("\ufffd", value)).strip()
+            return value.strip()
         return str(value).lower() if isinstance(value, bool) else None
 
 
@@ -113,36 +109,10 @@ class TextDocument:
         return next((group for group in match.groups() if group is not None), match[0]).strip()
 
 
-class _Parser(threading.local):
-    """One parser a thread: threads that share one wait for each other."""
-
-    def __init__(self) -> None:
-        self.parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
-
-
-_parser = _Parser()
-
-
-def read(kind: str, text: str) -> Document:
-    """The document that ``text`` is. Raises ``ValueError``, ``SyntaxError`` or ``RecursionError`` where it is none."""
+def of(kind: str, reply: ReplyText) -> Document:
+    """The document that a reply of that kind is. Raises ``UnreadableReply`` where it is none."""
     if kind == "json":
-        return JsonDocument(_JSON.decode(text))
+        return JsonDocument(reply.json())
     if kind == "xml":
-        return XmlDocument(_xml(text))
-    if not text:
-        raise ValueError("empty")
-    return TextDocument(text)
-
-
-def _xml(text: str) -> etree._Element:
-    content = _PROLOG.sub("", text, count=1)
-    if content[:9].upper() == "<!DOCTYPE":
-        raise ValueError("a document type, which no reply needs")
-    return etree.fromstring(content, _parser.parser)
+        return XmlDocument(reply.xml())
+    return TextDocument(reply.raw)

@@ -11,11 +11,12 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import cast
 
+from notify_core import charsets
 from notify_core.errors import InvalidMessage, Scope, SendError, Sent, Unsupported
 from notify_core.exchange import Http, Reply
 from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Balance, Sms, Submission
-from notify_http import charsets, reply, request, templates
+from notify_http import reply, request
 from notify_http.request import RequestSettings
 from notify_http.settings import HttpSettings
 
@@ -43,8 +44,8 @@ def check(settings: HttpSettings, message: Sms) -> None:
     if message.extension and "extension" not in asked.names:
         raise InvalidMessage("the gateway takes no extension: its send.request uses no `extension`; leave it out")
     charsets.check(message.text, asked.charset)
-    if asked.xml is not None and (lost := templates.uncarried_by_xml(message.text)):
-        raise InvalidMessage(f"the text has control characters that XML cannot carry: {lost}; remove them")
+    if asked.xml is not None:
+        charsets.check_xml(message.text)
 
 
 @hookimpl

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import TemplateError
-from lxml import etree
 
+from notify_core.charsets import uncarried
 from notify_core.errors import nearest
+from notify_core.replies import from_xml
 from notify_http import filters, request, templates
-from notify_http.charsets import uncarried
 from notify_http.faults import Place, Problem
 from notify_http.filters import FilterError
 from notify_http.request import RequestSettings
@@ -137,10 +137,9 @@ def _misplaced(asked: RequestSettings, block: str, written: str) -> str:
 
 def _xml_problem(written: str) -> str:
     """Whether it is not XML. libxml2's own words would quote the document, which holds the account's password."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
-        etree.fromstring(written, parser)
-    except etree.XMLSyntaxError as error:
+        from_xml(written)
+    except SyntaxError as error:
         return f"not well-formed XML at its line {error.lineno}; a value stands in an element or a quoted attribute"
     return ""
 

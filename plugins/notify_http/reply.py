@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from notify_core.errors import SendError, UnreadableReply
+from notify_core import replies
+from notify_core.errors import SendError
 from notify_core.messages import Accepted, Balance
+from notify_core.replies import ReplyText
 from notify_core.settings import Strict
 from notify_http import codes, document
-from notify_http.charsets import Charset, decoded
+from notify_http.charsets import Charset
 from notify_http.codes import Code
 from notify_http.document import Document
 from notify_http.faults import Problem, refuse
@@ -132,29 +133,17 @@ def _path_problem(path: str) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _unreadable(why: str, body: bytes, raw: str) -> UnreadableReply:
-    error = UnreadableReply(why, body)
-    error.raw = raw
-    return error
-
-
-def _read(reply: ReplySettings, body: bytes, known: Mapping[str, Code]) -> tuple[Document, str]:
-    """The reply and its text, where it says that the gateway did what it was asked.
+def _read(reply: ReplySettings, body: bytes, known: Mapping[str, Code]) -> tuple[Document, ReplyText]:
+    """The reply, where it says that the gateway did what it was asked.
 
     Raises ``SendError`` where it says that it did not, ``UnreadableReply`` where it says neither.
     """
-    if len(body) > MOST_BYTES:
-        raise _unreadable(f"the reply has {len(body)} bytes; more than {MOST_BYTES} are not read", body, "")
-    raw = decoded(body, reply.charset).strip()
-    try:
-        answer = document.read(reply.kind, raw)
-    except (ValueError, SyntaxError, RecursionError) as error:
-        found = "empty" if not raw else f"not {reply.kind}"
-        raise _unreadable(f"the reply is {found} ({type(error).__name__})", body, raw) from error
+    text = ReplyText.of(body, reply.charset, MOST_BYTES)
+    answer = document.of(reply.kind, text)
     if reply.success.holds(answer):
-        return answer, raw
-    refusal = _refusal(reply, answer, known, raw)
-    raise refusal or _unreadable("the reply shows neither success nor an error", body, raw)
+        return answer, text
+    refusal = _refusal(reply, answer, known, text.raw)
+    raise refusal or text.unreadable("the reply shows neither success nor an error")
 
 
 def _refusal(reply: ReplySettings, answer: Document, known: Mapping[str, Code], raw: str) -> SendError | None:
@@ -169,30 +158,19 @@ def _found(answer: Document, where: str | None) -> str:
 
 def accepted(reply: SendReply, body: bytes, known: Mapping[str, Code]) -> Accepted:
     """What the gateway took. Raises ``SendError``; ``UnreadableReply`` for what shows neither success nor an error."""
-    answer, raw = _read(reply, body, known)
-    count = _found(answer, reply.accepted)
+    answer, text = _read(reply, body, known)
     return Accepted(
         task_id=_found(answer, reply.id),
-        count=int(count) if count.isascii() and count.isdigit() and len(count) < 10 else None,
-        balance=_decimal(_found(answer, reply.balance)),
-        raw=raw,
+        count=replies.count(_found(answer, reply.accepted)),
+        balance=replies.units(_found(answer, reply.balance)),
+        raw=text.raw,
     )
 
 
 def balance(reply: BalanceReply, body: bytes, known: Mapping[str, Code]) -> Balance:
     """The credit that is left. Raises ``SendError``; ``UnreadableReply`` where it is no number."""
-    answer, raw = _read(reply, body, known)
-    units = _decimal(_found(answer, reply.balance))
+    answer, text = _read(reply, body, known)
+    units = replies.units(_found(answer, reply.balance))
     if units is None:
-        raise _unreadable("no number stands where `balance` says", body, raw)
+        raise text.unreadable("no number stands where `balance` says")
     return Balance(units=units)
-
-
-def _decimal(written: str) -> Decimal | None:
-    if not written:
-        return None
-    try:
-        number = Decimal(written)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None

@@ -40,7 +40,6 @@ NAMES: Mapping[str, str] = {
 MESSAGE = frozenset({"to", "text", "extension", "send_at"})
 """The names that only a message gives values to."""
 
-_INVALID_XML = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
 _XML = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 )
@@ -52,13 +51,6 @@ _ADDRESS = re.compile(r"/|https?://[^/{}?#@\s]+/")  # a value never stands where
 def xml_escaped(value: object) -> str:
     """A value as it stands in an element or a quoted attribute, whose blanks are kept (XML 1.0 §2.4, §3.3.3)."""
     return filters.text(value).translate(_XML)
-
-
-def uncarried_by_xml(text: str) -> str:
-    """The characters of ``text`` that XML cannot carry even escaped (XML 1.0 §2.2), as an error shows them."""
-    if text.isprintable():
-        return ""
-    return ", ".join(f"U+{ord(character):04X}" for character in dict.fromkeys(text) if ord(character) in _INVALID_XML)
 
 
 def _path_escaped(value: object) -> str:

@@ -31,7 +31,8 @@ def check(message: Sms | Mms) -> None:
         shown = ", ".join(map(mask, strangers[:3])) + (", …" if len(strangers) > 3 else "")
         raise InvalidMessage(
             f"{shown}: ipyy reaches mobile numbers of mainland China only, +86 and 11 digits; "
-            "send to others by another provider"
+            "send to others by another provider",
+            recipients=tuple(strangers),
         )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 from notify_core.errors import SendError
 from notify_core.exchange import Http
 from notify_core.messages import Accepted, Balance, Mms, Sms
+from notify_core.replies import count, units
 from notify_ipyy import addressing, chinatime, outcome, replies
 from notify_ipyy.replies import Answer
 
@@ -69,11 +70,11 @@ def balance(http: Http, path: str, credentials: str) -> Balance:
     answer = replies.read(http.post(path, f"action=overage&{credentials}".encode("ascii"), CONTENT_TYPE).body)
     if not succeeded(answer):
         raise refusal(answer)
-    if (units := outcome.units(answer.text("overage"))) is None:
+    if (left := units(answer.text("overage"))) is None:
         raise answer.unreadable("the reply says success but no overage")
     payment = answer.text("payinfo")
     prepaid = {"预": True, "后": False}.get(payment[:1])
-    return Balance(units=units, prepaid=prepaid, sent_total=outcome.number(answer.text("sendtotal")))
+    return Balance(units=left, prepaid=prepaid, sent_total=count(answer.text("sendtotal")))
 
 
 def succeeded(answer: Answer) -> bool:

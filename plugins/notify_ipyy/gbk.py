@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from notify_core import charsets
 from notify_core.exchange import Endpoint, Gateway, Http
 from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Balance, Sms, Submission
-from notify_ipyy import addressing, charsets, form, xml
+from notify_ipyy import addressing, form, xml
 from notify_ipyy.settings import IpyySettings
 
 PATH = "/smsGBK.aspx"
@@ -26,7 +27,7 @@ def check(settings: IpyySettings, message: Sms) -> None:
     """Refuse what GBK cannot carry too, unless it is to leave as question marks."""
     addressing.check(message)
     if settings.unencodable == "refuse":
-        charsets.check(message.text, "gbk", "the text", "write it otherwise, or set unencodable: replace")
+        charsets.check(message.text, "gbk", remedy="write it otherwise, or set unencodable: replace")
 
 
 @hookimpl

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from notify_core import charsets
 from notify_core.exchange import Endpoint, Gateway, Http
 from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Balance, Mms, Part, Submission
-from notify_ipyy import addressing, charsets, form, smil, tms, xml
+from notify_ipyy import addressing, form, smil, tms, xml
 from notify_ipyy.settings import IpyySettings
 
 PATH = "/mms.aspx"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from decimal import Decimal
 
+from notify_core import replies
 from notify_core.errors import Retry, Scope, SendError, Sent
 from notify_core.messages import Accepted
 from notify_ipyy import addressing, codes
@@ -14,8 +13,6 @@ from notify_ipyy.replies import Answer
 
 _UNSEEN = Code("", "", (), "the gateway refused", Scope.PROVIDER, Retry.LATER)
 _BY_NAME = Code("", "", (), "the gateway names this number as failed", Scope.RECIPIENT)
-_COUNT = re.compile(r"\d{1,9}", re.ASCII)
-_UNITS = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 
 
 def accepted(
@@ -25,14 +22,14 @@ def accepted(
 
     Numbers among ``errors`` count as refused only where they and ``count`` add up to all that were submitted.
     """
-    taken = number(count)
+    taken = replies.count(count)
     failed = addressing.named(errors, recipients) if errors else ()
     certain = failed and taken == len(recipients) - len(failed)
     return Accepted(
         task_id=identifier(task_id),
         count=taken,
         refused={recipient: _error(_BY_NAME, answer) for recipient in failed} if certain else {},
-        balance=units(balance),
+        balance=replies.units(balance),
         raw=answer.raw,
     )
 
@@ -58,7 +55,7 @@ def refusal(
         error.description = addressing.masked(" ".join(message.split())[:200]) or error.description
     if error.scope is Scope.RECIPIENT:
         error.recipients = addressing.named(f"{message} {errors}", recipients)
-    if number(count) or error.sent is Sent.UNKNOWN:
+    if replies.count(count) or error.sent is Sent.UNKNOWN:
         error.sent, error.retry = Sent.UNKNOWN, Retry.NEVER
     return error
 
@@ -71,13 +68,3 @@ def _error(code: Code, answer: Answer) -> SendError:
 def identifier(text: str) -> str:
     """A task id, which is opaque; empty for the 0 that white-label gateways give where they have none."""
     return "" if text == "0" else text
-
-
-def number(text: str) -> int | None:
-    """A count as the gateway wrote it, None for what is none."""
-    return int(text) if _COUNT.fullmatch(text) else None
-
-
-def units(text: str) -> Decimal | None:
-    """A credit as the gateway wrote it (postpaid ones can be negative), None for what is none."""
-    return Decimal(text) if _UNITS.fullmatch(text) else None

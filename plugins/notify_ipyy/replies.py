@@ -1,23 +1,20 @@
-"""Reading what the gateway answered: leniently in form, strictly in meaning, safely in any case.
+"""The fields of what the gateway answered: found leniently in form, understood strictly.
 
 XML or JSON is told by the first character, never by Content-Type. Names are read in any letter case, values as text
-whatever their type. There is no DTD, so there are no entities; sizes are bounded.
+whatever their type. How bytes become a document, safely, is the core's: ``notify_core.replies``.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import threading
 from dataclasses import dataclass, field
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from notify_core.errors import UnreadableReply
+from notify_core.replies import ReplyText, from_xml, without_prolog
 from notify_ipyy import salvage
 
-LARGEST = 8 * 1024 * 1024
-"""Bytes of the largest reply that is read. 4000 reports, the most of one pull by default, are about one megabyte."""
+if TYPE_CHECKING:
+    from lxml import etree
 
 DEEPEST = 16
 """Levels of the deepest reply that is read. A SOAP envelope has 5, the others have 3 at most."""
@@ -26,22 +23,19 @@ Value = str | dict[str, "Value"] | list["Value"]
 Fields = dict[str, Value]
 """The fields of an answer or of a part of it, by name in lower case. What has fields of its own is ``Fields`` again."""
 
-# All that may stand before the root element. A document type stands there or nowhere. (XML 1.0 §2.8)
-_PROLOG = re.compile(r"(?:\s|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
-_BYTE_ORDER_MARK_AND_BLANKS = "\ufeff \t\r\n"
-_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: JSON can write it, no charset can
-# Numbers stay as they are written: an id with leading zeros, a balance of any length.
-_JSON = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, strict=False)
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the gateway answered. ``root`` is the name of the XML's root in lower case, empty for JSON."""
 
-    payload: bytes = field(repr=False)
-    raw: str = field(repr=False)
+    reply: ReplyText
     root: str
     fields: Fields = field(repr=False)
+
+    @property
+    def raw(self) -> str:
+        """The characters of the reply."""
+        return self.reply.raw
 
     def text(self, name: str) -> str:
         """The field of that name (in lower case) without blanks around it, empty where there is none."""
@@ -49,7 +43,7 @@ class Answer:
 
     def unreadable(self, why: str) -> UnreadableReply:
         """The error for an answer that can be read but cannot mean what its dialect says."""
-        return _unreadable(why, self.payload, self.raw)
+        return self.reply.unreadable(why)
 
 
 def text(fields: Fields, name: str) -> str:
@@ -83,75 +77,34 @@ def inside(fields: Fields, name: str) -> Fields | None:
 
 def read(body: bytes) -> Answer:
     """Read an XML or JSON reply. Raises ``UnreadableReply`` for anything else."""
-    if len(body) > LARGEST:
-        raise UnreadableReply(f"the reply has {len(body)} bytes; more than {LARGEST} are not read", body)
-    raw = _decoded(body)
-    start = raw.strip(_BYTE_ORDER_MARK_AND_BLANKS)
+    reply = ReplyText.of(body)
     try:
-        root, fields = _parsed(start)
-    except (ValueError, SyntaxError, RecursionError) as error:
-        raise _unreadable(_complaint(start, error), body, raw) from error
-    return Answer(body, raw, root, fields)
+        root, fields = _read(reply)
+    except RecursionError:
+        raise reply.unreadable("the reply is nested too deeply") from None
+    return Answer(reply, root, fields)
 
 
-def _complaint(start: str, error: Exception) -> str:
-    """What is wrong with a reply, without quoting it."""
-    if not start:
-        return "the reply is empty"
-    if isinstance(error, json.JSONDecodeError):
-        return f"the reply is broken JSON: {error.msg} at character {error.pos}"
-    if isinstance(error, etree.XMLSyntaxError):
-        return f"the reply is broken XML at line {error.lineno}"
-    return "the reply is nested too deeply" if isinstance(error, RecursionError) else f"the reply is {error}"
+def _read(reply: ReplyText) -> tuple[str, Fields]:
+    if reply.raw.startswith("<"):
+        return _xml(reply)
+    if reply.raw.startswith("{"):
+        return "", _json(reply)
+    raise reply.unreadable("the reply is neither an XML document nor a JSON object")
 
 
-def _unreadable(why: str, payload: bytes, raw: str) -> UnreadableReply:
-    error = UnreadableReply(why, payload)
-    error.raw = raw
-    return error
-
-
-def _decoded(body: bytes) -> str:
-    """The reply's characters, whatever charset it declares: a declaration is often left over from another page.
-
-    What is valid as UTF-8 is UTF-8: no message of the gateway is so in GBK by chance.
-    """
-    if b"\0" in body[:4] or body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return body.decode("utf-16", "replace")
+def _json(reply: ReplyText) -> Fields:
     try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return _guessed(body)
-
-
-def _guessed(body: bytes) -> str:
-    """UTF-8 with some damage where most of it is right, else GB18030, which holds GBK and GB2312."""
-    text = body.decode("utf-8", "replace")
-    wrong = text.count("\ufffd")
-    right = sum(character > "\x7f" for character in text) - wrong
-    return text if right > wrong else body.decode("gb18030", "replace")
-
-
-def _parsed(start: str) -> tuple[str, Fields]:
-    if start.startswith("<"):
-        return _xml(start)
-    if start.startswith("{"):
-        return "", _json(start)
-    raise ValueError("neither an XML document nor a JSON object")
-
-
-def _json(start: str) -> Fields:
-    try:
-        value = _plain(_JSON.decode(start))
-    except ValueError:
-        if not (value := _plain(salvage.json_boxes(start))):
+        value = _plain(reply.json())
+    except UnreadableReply:
+        if not (value := _plain(salvage.json_boxes(reply.raw))):
             raise
     return value if isinstance(value, dict) else {}
 
 
 def _plain(value: object, room: int = DEEPEST) -> Value:
     if isinstance(value, str):
-        return value if value.isascii() else _HALF.sub("\ufffd", value)
+        return value
     if not room:
         raise RecursionError
     if isinstance(value, dict):
@@ -161,47 +114,23 @@ def _plain(value: object, room: int = DEEPEST) -> Value:
     return "" if value is None else str(value)
 
 
-def _xml(start: str) -> tuple[str, Fields]:
-    document = start[_PROLOG.match(start).end() :]  # type: ignore[union-attr]  # it matches nothing at least
-    if document[:9].upper() == "<!DOCTYPE":
-        raise ValueError("XML with a document type, which no dialect of ipyy has")
+def _xml(reply: ReplyText) -> tuple[str, Fields]:
     try:
-        root = _tree(document)
-    except etree.XMLSyntaxError:
-        return _broken_xml(document)
-    return _name(root), _fields(root)
-
-
-def _broken_xml(document: str) -> tuple[str, Fields]:
-    try:
-        root = _tree(salvage.mended(document))
-    except etree.XMLSyntaxError:
-        fields = _plain(salvage.xml_boxes(document))
-        if not fields or not isinstance(fields, dict):
+        root = reply.xml()
+    except UnreadableReply:
+        if (found := _broken_xml(without_prolog(reply.raw))) is None:
             raise
-        return "", fields
+        return found
     return _name(root), _fields(root)
 
 
-class _Parser(threading.local):
-    """One parser a thread: threads that share one wait for each other."""
-
-    def __init__(self) -> None:
-        self.parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
-
-
-_parser = _Parser()
-
-
-def _tree(document: str) -> etree._Element:
-    return etree.fromstring(document, _parser.parser)
+def _broken_xml(document: str) -> tuple[str, Fields] | None:
+    try:
+        root = from_xml(salvage.mended(document))
+    except (SyntaxError, ValueError):
+        boxes = _plain(salvage.xml_boxes(document))
+        return ("", boxes) if boxes and isinstance(boxes, dict) else None
+    return _name(root), _fields(root)
 
 
 def _name(element: etree._Element) -> str:

@@ -6,9 +6,10 @@ reply whose end is missing is not touched: what it would have said is unknown.
 
 from __future__ import annotations
 
-import json
 import re
 from xml.sax.saxutils import unescape
+
+from notify_core.replies import from_json
 
 BOXES = ("statusbox", "callbox")
 """The elements that repeat in reports and in inbound messages (gateway.md part 1 §5, §6)."""
@@ -105,6 +106,6 @@ def _json_fields(body: str) -> dict[str, str]:
 def _json_text(value: str) -> str:
     value = value.removeprefix('"').removesuffix('"')
     try:
-        return str(json.loads(f'"{value}"', strict=False))
+        return str(from_json(f'"{value}"'))
     except ValueError:
         return value

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import cast
 
-from notify_core.errors import InvalidMessage
+from notify_core import charsets
 from notify_core.exchange import Endpoint, Gateway, Http
 from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Sms, Submission
@@ -23,8 +22,6 @@ inbound = json.inbound
 push = json.push
 change_password = json.change_password
 
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # XML 1.0 §2.2
-
 
 @hookimpl
 def bind(settings: IpyySettings) -> None:
@@ -37,10 +34,7 @@ def bind(settings: IpyySettings) -> None:
 def check(message: Sms) -> None:
     """Refuse characters that no XML can hold too."""
     addressing.check(message)
-    if found := _NOT_XML.search(message.text):
-        raise InvalidMessage(
-            f"the text has the control character U+{ord(found[0]):04X}, which XML cannot carry: remove it"
-        )
+    charsets.check_xml(message.text)
 
 
 @hookimpl

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from notify_core import ConfigError, Notifier, Sms, plugins
@@ -506,6 +507,20 @@ def test_swapping_two_lines_swaps_the_transport(tmp_path: Path) -> None:
             assert [attempt.path for attempt in result.attempts] == order
 
 
+@pytest.mark.parametrize(
+    ("account", "fault"),
+    [
+        ("{provider: acme, base_url: 'https://acme.invalid', password: '${NOWHERE}'}", "NOWHERE is not set"),
+        ("{provider: acme, base_url: 'https://acme.invalid', password: a, password: b, number: 1}", "stands twice"),
+    ],
+)
+def test_one_cause_is_one_fault(load: Load, account: str, fault: str) -> None:
+    """What only follows from a value that could not be read is not told beside it."""
+    found = refused(load, f"transports: {{acme.json: tests.core.transports.wire}}\naccounts: {{clinic: {account}}}\n")
+    assert len(found) == 1
+    assert fault in found[0]
+
+
 # --- the JSON Schema -------------------------------------------------------------------------------------------------
 
 CONFIGURATIONS = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
@@ -514,7 +529,7 @@ CONFIGURATIONS = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
 @pytest.fixture(scope="module")
 def validator() -> Any:
     """What an editor makes of the schema."""
-    return pytest.importorskip("jsonschema").Draft202012Validator(json_schema())
+    return Draft202012Validator(json_schema())
 
 
 def test_the_schema_is_one(validator: Any) -> None:

@@ -364,6 +364,34 @@ def test_a_huge_answer_is_in_doubt(
     assert (error.sent, error.payload) == (Sent.UNKNOWN, b"a" * 1000)
 
 
+def test_what_came_of_an_answer_that_breaks_off_is_kept(open_session: OpenSession, gateway: Gateway) -> None:
+    """Reports are handed out once: the bytes of half an answer are in the error, and in nothing that it shows."""
+    gateway.script = [cut(head(200, {"Content-Length": "100"}) + b"<statusbox>+8613800000001")]
+    found = verdict(open_session(gateway))
+    assert isinstance(found, UnreadableReply)
+    assert found.payload == b"<statusbox>+8613800000001"
+    assert "13800000001" not in f"{found!r} {found} {found.raw}"
+
+
+def test_queries_and_headers_of_a_message_make_no_new_address(open_session: OpenSession, gateway: Gateway) -> None:
+    """Requests that differ in query and headers alone share one prepared address, and each arrives as it was asked."""
+    session = open_session(gateway)
+    for number in range(300):
+        session.exchange().get(f"/send?text={number}%20%E4%BD%A0", {"X-Signature": str(number)})
+    assert len(session._addresses) == 1
+    assert gateway.received[-1].line == "GET /send?text=299%20%E4%BD%A0 HTTP/1.1"
+    assert gateway.received[-1].headers["x-signature"] == "299"
+
+
+def test_a_header_that_http_cannot_carry_is_surely_not(open_session: OpenSession, gateway: Gateway) -> None:
+    """A line break in a header sends nothing."""
+    exchange = open_session(gateway).exchange()
+    with pytest.raises(SendError) as caught:
+        exchange.get("/send", {"X-Token": "a\r\nX-More: b"})
+    assert caught.value.sent is Sent.NO
+    assert gateway.received == []
+
+
 def test_a_failed_request_leaves_an_earlier_one_in_doubt(open_session: OpenSession, gateway: Gateway) -> None:
     """Where an operation takes two requests, the second one's refusal does not unsend the first."""
     exchange = open_session(gateway).exchange()
@@ -468,7 +496,7 @@ def test_a_connection_that_the_gateway_closed_is_not_used(open_session: OpenSess
     gateway.script = [cut(head(200, {"Content-Length": "2"}) + b"ok"), says(b"ok")]
     session = open_session(gateway)
     session.exchange().post("/send", b"{}", "application/json")
-    pool = session.address("POST", "/send", {"Content-Type": "application/json"}).pool
+    pool = session.address("POST", "/send").pool
     wait_until_readable(pool.pool.queue[-1].sock)
     assert session.exchange().post("/send", b"{}", "application/json").body == b"ok"
     assert gateway.connections == 2
@@ -493,7 +521,7 @@ def test_closing_closes_connections(open_session: OpenSession, gateway: Gateway)
     """A closed session holds no connection open."""
     session = open_session(gateway)
     session.exchange().post("/send", b"{}", "application/json")
-    pool = session.address("POST", "/send", {"Content-Type": "application/json"}).pool
+    pool = session.address("POST", "/send").pool
     connection = pool.pool.queue[-1]
     session.close()
     assert connection.sock is None
@@ -523,7 +551,7 @@ def test_the_process_has_one_tls_context_for_a_bundle(
     with Gateway(secure=True, script=[says(b"one")]) as one, Gateway(secure=True, script=[says(b"two")]) as two:
         sessions = [open_session(one), open_session(two)]
         assert [session.exchange().get("/").body for session in sessions] == [b"one", b"two"]
-        pools = [session.address("GET", "/", {}).pool for session in sessions]
+        pools = [session.address("GET", "/").pool for session in sessions]
         contexts = {id(pool.pool.queue[-1].ssl_context) for pool in pools}
     assert contexts == {id(http._tls(str(CERTIFICATE)))}
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,25 +151,34 @@ def test_closing_waits_for_what_is_under_way(gateway: Gateway, open_notifier: Op
     async def main() -> bool:
         sending = asyncio.create_task(notifier.asend(OTP))
         await asyncio.to_thread(arrived.wait, 30)
-        closing = asyncio.create_task(asyncio.to_thread(notifier.close))
-        await asyncio.sleep(0)
-        assert not closing.done()
+        closer = threading.Thread(target=notifier.close)
+        closer.start()
+        await asyncio.to_thread(closer.join, 0.1)
+        assert closer.is_alive()  # it cannot end before the gateway has answered, however long one looks
         answering.set()
-        await closing
+        await asyncio.to_thread(closer.join)
         return (await sending).accepted
 
     assert asyncio.run(main())
 
 
 def test_a_closed_notifier_sends_nothing(gateway: Gateway, open_notifier: OpenNotifier) -> None:
-    """It can be closed twice."""
+    """It can be closed twice; then whatever it is asked says that it is closed."""
     notifier = open_notifier({"clinic": gateway})
     notifier.send(OTP)
     notifier.close()
     notifier.close()
-    result = notifier.send(OTP)
-    assert [delivery.state for delivery in result.deliveries] == [State.REJECTED]
+    for ask in (partial(notifier.send, OTP), partial(notifier.balance, "clinic"), partial(notifier.inbound, "clinic")):
+        with pytest.raises(RuntimeError, match="the notifier is closed"):
+            ask()
     assert len(gateway.received) == 1
+
+
+def test_what_is_no_message_is_refused(gateway: Gateway, open_notifier: OpenNotifier) -> None:
+    """A text instead of a message is told so before anything is sent."""
+    with pytest.raises(InvalidMessage, match=r"expected a message such as Sms\(to=…, text=…\); found str"):
+        open_notifier({"clinic": gateway}).send("hello")  # type: ignore[arg-type]
+    assert gateway.received == []
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------

@@ -272,7 +272,57 @@ def test_the_rest_of_a_list_after_a_resent_doubt_is_surely_unsent(two: TwoGatewa
     route = {"paths": ["clinic.json"], "in_doubt": "failover"}
     result = two(cut(), max_recipients=1, route=route).send(Sms(to=[A, B], text="hello"))
     assert states(result) == [State.IN_DOUBT, State.REJECTED]
-    assert str(result.deliveries[1].error) == "no path was left that could take the message (no path)"
+    assert result.deliveries[1].error is not None
+    assert result.deliveries[1].error.code == "stopped"
+
+
+def test_after_a_doubt_the_rest_of_a_list_leaves_by_the_next_path(
+    two: TwoGateways, gateway: Gateway, backup: Gateway, listener: Listener
+) -> None:
+    """A path that has just timed out is not asked 19 more times: those not submitted yet surely were not sent."""
+    result = two(cut(), max_recipients=1, route=["clinic.json", "backup.json"]).send(Sms(to=[A, B, C], text="hello"))
+    assert states(result) == [State.IN_DOUBT, State.ACCEPTED, State.ACCEPTED]
+    assert (len(gateway.received), len(backup.received)) == (1, 2)
+    assert [event.recipients for event in listener.events if isinstance(event, FailedOver)] == [2]
+
+
+def test_after_a_doubt_without_another_path_the_rest_surely_was_not_sent(two: TwoGateways, gateway: Gateway) -> None:
+    """What was not submitted is rejected with the reason, and may be sent again; what is in doubt may not."""
+    result = two(cut(), max_recipients=1, route=["clinic.json"]).send(Sms(to=[A, B], text="hello"))
+    assert states(result) == [State.IN_DOUBT, State.REJECTED]
+    assert str(result.deliveries[1].error) == (
+        "not submitted by clinic.json, where the submission before is in doubt: the connection was cut (stopped)"
+    )
+    assert len(gateway.received) == 1
+
+
+def test_a_number_that_a_dialect_cannot_reach_stops_nobody_else(
+    two: TwoGateways, gateway: Gateway, backup: Gateway
+) -> None:
+    """Where ``check`` refuses some recipients by number, the others leave, and those go on to the next account."""
+    foreign = "+14155550123"
+    route = ["clinic.json", "backup.json"]
+    result = two(accepts(), route=route, only="+86").send(Sms(to=[A, foreign, B], text="hello"))
+    assert states(result) == [State.ACCEPTED, State.REJECTED, State.ACCEPTED]
+    assert gateway.received[0].data["to"] == [A, B]
+    assert str(result.deliveries[1].error) == "+141****0123 is not in +86 (recipient)"
+    assert backup.received == []
+
+
+def test_a_message_to_numbers_that_no_dialect_reaches_is_refused(two: TwoGateways, gateway: Gateway) -> None:
+    """Where nobody is left, the message is invalid, and nothing is sent."""
+    with pytest.raises(InvalidMessage, match=r"is not in \+86$"):
+        two(accepts(), only="+86", route=["clinic.json"]).send(Sms(to="+14155550123", text="hello"))
+    assert gateway.received == []
+
+
+def test_a_limit_is_no_failover_to_the_same_path(two: TwoGateways, listener: Listener) -> None:
+    """A number over its limit does not make the others' only path look like a failover."""
+    notifier = two(accepts(), limits=ONE_A_DAY, route=["clinic.json"])
+    notifier.send(OTP)
+    result = notifier.send(Sms(to=[A, B], text="hello"))
+    assert states(result) == [State.REJECTED, State.ACCEPTED]
+    assert [event for event in listener.events if isinstance(event, FailedOver)] == []
 
 
 def test_no_path_left_is_rejected(two: TwoGateways, backup: Gateway) -> None:
@@ -364,7 +414,7 @@ def test_a_kind_that_no_path_carries_is_refused(two: TwoGateways, gateway: Gatew
     picture = Mms(to=A, subject="hello", parts=[Part("1.txt", b"hello")])
     with pytest.raises(InvalidMessage) as caught:
         two(accepts(), route=["clinic.json"]).send(picture)
-    assert str(caught.value) == "no path of route 'default' can carry the message: clinic.json carries no mms"
+    assert str(caught.value) == "no path can carry the message: clinic.json carries no mms"
     assert gateway.received == []
 
 
@@ -384,7 +434,7 @@ def test_a_text_that_is_too_long_is_refused(two: TwoGateways) -> None:
     with pytest.raises(InvalidMessage) as caught:
         two(accepts(), max_segments=2, route=["clinic.json", "backup.json"]).send(Sms(to=A, text="长" * 135))
     assert str(caught.value) == (
-        "no path of route 'default' can carry the message: the text is 3 segments long; clinic.json takes 2: "
+        "no path can carry the message: the text is 3 segments long; clinic.json takes 2: "
         "shorten it; the text is 3 segments long; backup.json takes 2: shorten it"
     )
 

@@ -184,7 +184,7 @@ def test_a_reference_is_resolved(
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        ("${NOWHERE}", "the environment variable NOWHERE is not set; set it, or write ${NOWHERE:-default}"),
+        ("${NOWHERE}", "the environment variable NOWHERE is not set, or empty; set it, or write ${NOWHERE:-default}"),
         ("${NOWHERE", "${ has no closing }; write $${ for a literal ${"),
         ("${}", "expected ${NAME}, ${NAME:-default} or ${file:/path}"),
         ("${a b}", "expected ${NAME}, ${NAME:-default} or ${file:/path}"),

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.messages import Accepted
+from notify_core.replies import ReplyText
 from notify_http import codes, document, reply
-from notify_http.charsets import decoded
 from notify_http.codes import Code
+from notify_http.document import Document
 from notify_http.reply import BalanceReply, SendReply
 
 
@@ -30,6 +31,11 @@ TEXT = _reply("text", success={"matches": r"OK:\d+.*"}, id=r"OK:(\d+)", code=r"^
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
+
+
+def _document(kind: str, text: str) -> Document:
+    return document.of(kind, ReplyText.of(text.encode()))
+
 
 TREE = {"a": [{"b": "x"}, {"b": 7}], "c.d": " y ", "e": True, "f": None, "g": 1.50, "h": {}, "@i": "z", "": "w"}
 
@@ -48,7 +54,7 @@ TREE = {"a": [{"b": "x"}, {"b": 7}], "c.d": " y ", "e": True, "f": None, "g": 1.
 )
 def test_a_path_finds_one_text_in_json(path: str, expected: str | None) -> None:
     """Numbers and truth are found as they are written; what is no single text, or not exactly there, is not found."""
-    assert document.read("json", json.dumps(TREE)).find(path) == expected
+    assert _document("json", json.dumps(TREE)).find(path) == expected
 
 
 DOCUMENT = """\ufeff<?xml version='1.0' encoding="gb2312" ?>
@@ -69,12 +75,12 @@ DOCUMENT = """\ufeff<?xml version='1.0' encoding="gb2312" ?>
 )
 def test_a_path_finds_one_text_in_xml(path: str, expected: str | None) -> None:
     """Namespaces, declarations, comments and CDATA are no matter; what is not exactly there is not found."""
-    assert document.read("xml", decoded(DOCUMENT.encode(), None)).find(path) == expected
+    assert _document("xml", DOCUMENT).find(path) == expected
 
 
 def test_the_root_of_xml_may_be_the_answer() -> None:
     """ASP.NET answers a call with one element that holds the result; the empty path is that."""
-    assert document.read("xml", '<string xmlns="http://tempuri.org/">12345</string>').find("") == "12345"
+    assert _document("xml", '<string xmlns="http://tempuri.org/">12345</string>').find("") == "12345"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,7 @@ def test_the_root_of_xml_may_be_the_answer() -> None:
 )
 def test_a_pattern_finds_one_text(pattern: str, expected: str | None) -> None:
     """The first group that took part, else all that matched; nothing is the whole answer."""
-    assert document.read("text", "OK:1,2").find(pattern) == expected
+    assert _document("text", "OK:1,2").find(pattern) == expected
 
 
 # --- meanings --------------------------------------------------------------------------------------------------------

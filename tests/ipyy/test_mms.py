@@ -122,7 +122,7 @@ def test_only_texts_are_transcoded(account: Account) -> None:
 def test_a_text_that_gbk_cannot_carry_is_refused(account: Account) -> None:
     """The error names the part and the character."""
     message = Mms(to=ONE, subject="x", parts=[Part("1.txt", "好😀".encode())])
-    with pytest.raises(InvalidMessage, match=r"1\.txt has 😀 \(U\+1F600\), which GBK cannot carry"):
+    with pytest.raises(InvalidMessage, match=r"1\.txt has '😀' \(U\+1F600\), which GBK cannot carry"):
         mms.check(account(), message)
     mms.check(account(unencodable="replace"), message)
     [text, _] = mms.elements(account(unencodable="replace"), message.parts)

@@ -14,6 +14,7 @@ from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, Un
 from notify_core.exchange import Http, Reply, Request
 from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Balance, Inbound, Push, Report, Sms, Submission
+from notify_core.phones import mask
 from notify_core.settings import AccountSettings, SecretStr
 from notify_core.states import State
 
@@ -29,6 +30,8 @@ class WireSettings(AccountSettings):
     """Further secrets, by name."""
     number: int = 0
     """A number."""
+    only: str = "+"
+    """What the numbers begin with that it reaches."""
 
 
 @hookimpl
@@ -44,10 +47,12 @@ def carries() -> frozenset[str]:
 
 
 @hookimpl
-def check(message: Sms) -> None:
-    """Refuse what this dialect cannot express."""
+def check(settings: WireSettings, message: Sms) -> None:
+    """Refuse what this dialect cannot express, and whom it cannot reach."""
     if "🙈" in message.text:
         raise InvalidMessage("the text holds 🙈, which this dialect cannot write")
+    if strangers := tuple(number for number in message.to if not number.startswith(settings.only)):
+        raise InvalidMessage(f"{', '.join(map(mask, strangers))} is not in {settings.only}", recipients=strangers)
 
 
 @hookimpl
