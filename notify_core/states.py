@@ -1,7 +1,8 @@
 """The life of a delivery (one message to one recipient): its states, and the moves between them that are legal.
 
-All moves stand in ``MOVES``; ``move`` is the only judge. A move that is not there raises and changes nothing, so a late,
-early, repeated or out-of-order report never takes a delivery backwards. The diagram in docs/design.md is drawn from it.
+All moves stand in ``MOVES``; ``move`` is the only judge. A move that is not there raises and changes nothing, so a
+late, early, repeated or out-of-order report never takes a delivery backwards. The diagram in docs/design.md is drawn
+from it.
 """
 
 from __future__ import annotations
