@@ -24,6 +24,11 @@ def configured(folder: Path) -> Path:
     return folder
 
 
+def place(folder: Path) -> str:
+    """Where the store is, as the commands tell it: its whole path, whatever directory it is read in."""
+    return f"sqlite:///{folder / 'notify.db'}"
+
+
 @contextmanager
 def database(folder: Path) -> Iterator[sqlite3.Connection]:
     """The file of the store, behind its back."""
@@ -35,17 +40,17 @@ def test_init_makes_a_store_once(configured: Path) -> None:
     """The first time it makes the store, and says where and which version; after that it changes nothing."""
     first, again = notify("store", "init"), notify("store", "init", "--json")
     assert (first.code, first.err) == (0, "")
-    assert first.out == "Made a store, version 0001, in sqlite:///notify.db.\n"
+    assert first.out == f"Made a store, version 0001, in {place(configured)}.\n"
     assert (configured / "notify.db").exists()
-    assert json.loads(again.out) == {"address": "sqlite:///notify.db", "version": "0001", "made": False}
+    assert json.loads(again.out) == {"address": place(configured), "version": "0001", "made": False}
     assert notify("store", "init").out.startswith("Nothing to do: there is a store already, version 0001")
 
 
-def test_upgrade_of_a_current_store_does_nothing(store: Store) -> None:
+def test_upgrade_of_a_current_store_does_nothing(store: Store, folder: Path) -> None:
     """A store of the program's own version is left as it is."""
     shown = notify("store", "upgrade")
     assert shown.code == 0
-    assert shown.out == f"Nothing to do: version {store.check()}, in sqlite:///notify.db.\n"
+    assert shown.out == f"Nothing to do: version {store.check()}, in {place(folder)}.\n"
 
 
 @pytest.mark.usefixtures("store")
@@ -62,7 +67,7 @@ def test_a_store_that_is_not_there_is_not_made_in_passing(command: str, configur
     """Only init makes a store; the others end with 2, say so, and leave no file behind."""
     shown = notify("store", command)
     assert (shown.code, shown.out) == (2, "")
-    assert shown.err == "sqlite:///notify.db: there is no store in it: run `notify store init`\n"
+    assert shown.err == f"{place(configured)}: there is no store in it: run `notify store init`\n"
     assert not (configured / "notify.db").exists()
 
 

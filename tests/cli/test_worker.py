@@ -48,7 +48,7 @@ def states() -> dict[int, str]:
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_sends_and_stops_cleanly(outbox: LocalGateway, by: signal.Signals) -> None:
+def test_a_worker_sends_and_stops_cleanly(outbox: LocalGateway, folder: Path, by: signal.Signals) -> None:
     """It sends what is enqueued, and by SIGTERM or Ctrl-C records what it sent and ends with 0."""
     enqueue("--to", A, B)
     with working() as started:
@@ -57,7 +57,7 @@ def test_a_worker_sends_and_stops_cleanly(outbox: LocalGateway, by: signal.Signa
     assert shown.code == 0
     assert bool(shown.err) == (by is signal.SIGINT)
     assert shown.out.splitlines() == [
-        "Sending what is enqueued in sqlite:///notify.db: 1 process, 16 threads. Ctrl-C stops it.",
+        f"Sending what is enqueued in sqlite:///{folder / 'notify.db'}: 1 process, 16 threads. Ctrl-C stops it.",
         "Stopped.",
     ]
     assert set(states().values()) == {"accepted"}
