@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -23,7 +24,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from notify_core.errors import ConfigError, MissingExtra, nearest
+from notify_core.errors import ConfigError, Fault, MissingExtra, nearest
 from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
 from notify_core.settings import AccountSettings, Duration, Strict
 from notify_core.templates import Templates
@@ -148,7 +149,10 @@ class FileSettings(Strict):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A configuration that can work: every name in it is known, every setting has its type."""
+    """A configuration that can work: every name in it is known, every setting has its type, every route is bound.
+
+    ``file`` and ``lines`` (of each account) say where it stands, for faults that show later.
+    """
 
     default_region: str
     accounts: Mapping[str, AccountSettings] = field(repr=False)
@@ -156,6 +160,17 @@ class Config:
     templates: Templates = field(repr=False)
     plugins: Plugins = field(repr=False)
     store: StoreSettings | None = None
+    file: str
+    lines: Mapping[str, int] = field(repr=False)
+
+    def unbound(self, account: str, path: str, problem: str) -> ConfigError:
+        """The error for a path that no route uses and that cannot be used, at its account."""
+        fault = Fault(self.file, self.lines.get(account, 0), f"accounts.{account}", _unbound(path, problem))
+        return ConfigError([fault])
+
+
+def _unbound(path: str, problem: str) -> str:
+    return f"{path} cannot be used: {problem}"
 
 
 def load_config(path: str | os.PathLike[str], *, others: tuple[object, ...] = ()) -> Config:
@@ -218,7 +233,10 @@ class _Check:
         templates = self._templates(self._mapping("templates"))
         modules = self._listeners(file.plugins if file else ())
         plugins = self._assembled((*modules, *others))
-        self._check_paths(file.routes if file else {})
+        routes = self._routes()
+        self._check_routes(routes)
+        if plugins is not None:
+            self._bind(routes, accounts, plugins)
         if self._document.faults or file is None or templates is None or plugins is None:
             raise ConfigError(self._document.faults)
         return Config(
@@ -228,6 +246,8 @@ class _Check:
             templates=templates,
             plugins=plugins,
             store=file.store,
+            file=self._document.file,
+            lines={name: self._document.lines.get(("accounts", name), 0) for name in accounts},
         )
 
     def _mapping(self, key: str) -> dict[str, Any]:
@@ -235,9 +255,12 @@ class _Check:
         return value if isinstance(value, dict) else {}
 
     def _accounts(self, accounts: dict[str, Any], dotted: dict[str, Any]) -> dict[str, AccountSettings]:
-        for name in dotted:
+        for name, module in dotted.items():
+            place: Place = ("transports", name)
             if not all(name.rpartition(".")[::2]):
-                self._document.fault(("transports", name), "expected a name such as acme.rest: provider, dot, dialect")
+                self._document.fault(place, "expected a name such as acme.rest: provider, dot, dialect")
+            elif isinstance(module, str):
+                self._import(name, module, place)
         checked = {name: self._account(name, block, dotted) for name, block in accounts.items()}
         return {name: account for name, account in checked.items() if account is not None}
 
@@ -248,16 +271,25 @@ class _Check:
         if not isinstance(block, dict) or not isinstance(block.get("provider"), str):
             self._document.fault(place, "expected a block of settings that begins with `provider:`")
             return None
-        modules = self._provider(block["provider"], (*place, "provider"), dotted)
+        model = self._account_model(block["provider"], (*place, "provider"), dotted)
+        if model is None:
+            known = {key: value for key, value in block.items() if key in AccountSettings.model_fields}
+            self._validated(AccountSettings, known, place)
+            return None
+        return self._validated(model, block, place)
+
+    def _account_model(self, provider: str, place: Place, dotted: dict[str, Any]) -> type[AccountSettings] | None:
+        """The model of a provider's accounts, as its transports tell it."""
+        modules = self._provider(provider, place, dotted)
         try:
             models = {_model(module, transport) for transport, module in modules.items()}
         except PluginError as error:
-            self._document.fault((*place, "provider"), str(error))
+            self._document.fault(place, str(error))
             return None
         if len(models) > 1:
-            self._document.fault((*place, "provider"), "its transports disagree about the model of an account")
+            self._document.fault(place, "its transports disagree about the model of an account")
             return None
-        return self._validated(models.pop(), block, place) if models else None
+        return models.pop() if models else None
 
     def _provider(self, provider: str, place: Place, dotted: dict[str, Any]) -> dict[str, Any]:
         """The transports of a provider, imported."""
@@ -267,16 +299,15 @@ class _Check:
             providers = {name.rpartition(".")[0] for name in known}
             self._document.fault(place, f"no plugin speaks to {provider!r}{nearest(provider, providers)}")
         for name in names:
-            self._import(name, dotted.get(name, ""), place)
+            if name not in dotted and name not in self._modules:
+                self._import(name, "", place)
         return {name: self._modules[name] for name in names if name in self._modules}
 
-    def _import(self, name: str, dotted: Any, place: Place) -> None:
-        if name in self._modules or not isinstance(dotted, str):
-            return
+    def _import(self, name: str, dotted: str, place: Place) -> None:
         try:
             self._modules[name] = load_module(dotted) if dotted else load(name)
         except PluginError as error:
-            self._document.fault(("transports", name) if dotted else place, str(error))
+            self._document.fault(place, str(error))
 
     def _templates(self, texts: dict[str, Any]) -> Templates | None:
         for name, text in texts.items():
@@ -302,17 +333,44 @@ class _Check:
             self._document.fault(("plugins",), str(error))
             return None
 
-    def _check_paths(self, routes: Mapping[str, RouteSettings]) -> None:
+    def _routes(self) -> dict[str, RouteSettings]:
+        """The routes that can be read, whatever is wrong with the others and elsewhere in the file."""
+        found = {}
+        for name, block in self._mapping("routes").items():
+            with suppress(ValueError):  # told already, by the model of the file
+                found[name] = RouteSettings.model_validate(_listed(block))
+        return found
+
+    def _check_routes(self, routes: Mapping[str, RouteSettings]) -> None:
         blocks = self._mapping("accounts")
         for name, route in routes.items():
-            block = self._mapping("routes")[name]
-            place: Place = ("routes", name) if isinstance(block, list) else ("routes", name, "paths")
+            place = self._paths_of(name)
             for number, path in enumerate(route.paths):
                 if problem := self._path_problem(path, blocks):
                     self._document.fault((*place, number), problem)
             self._check_weights(route, ("routes", name))
             if len(set(route.paths)) < len(route.paths):
                 self._document.fault(place, "a path stands twice; each is tried once")
+
+    def _paths_of(self, route: str) -> Place:
+        listed = isinstance(self._mapping("routes")[route], list | tuple)
+        return ("routes", route) if listed else ("routes", route, "paths")
+
+    def _bind(
+        self, routes: Mapping[str, RouteSettings], accounts: Mapping[str, AccountSettings], plugins: Plugins
+    ) -> None:
+        """Let each path of the routes load and check what sending needs; a fault stands where the path does first."""
+        places: dict[str, Place] = {}
+        for name, route in routes.items():
+            for number, path in enumerate(route.paths):
+                places.setdefault(path, (*self._paths_of(name), number))
+        unread = {place[1] for place in self._document.spoilt if place[:1] == ("accounts",) and len(place) > 1}
+        for path, place in places.items():
+            account, _, dialect = path.rpartition(".")
+            if account in accounts and account not in unread:
+                transport = plugins.transports.get(f"{accounts[account].provider}.{dialect}")
+                if transport and (problem := transport.bind(account, accounts[account])):
+                    self._document.fault(place, _unbound(path, problem))
 
     def _path_problem(self, path: str, accounts: dict[str, Any]) -> str:
         account, _, dialect = path.rpartition(".")
@@ -337,7 +395,7 @@ class _Check:
 
     def _validated(self, model: type[Model], data: Any, place: Place) -> Model | None:
         try:
-            return model.model_validate(data)
+            return model.model_validate(data, context={"directory": self._document.directory})
         except ValidationError as error:
             for found in error.errors(include_url=False, include_context=False):
                 inner = tuple(found["loc"])

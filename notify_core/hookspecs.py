@@ -36,9 +36,10 @@ def carries() -> frozenset[str]:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def bind(settings: Any) -> object:
-    """Called once for each path when a notifier is made: check and load what sending would otherwise do each time.
+    """Called once for each path, when the configuration is read or, where no route uses the path, before its first use.
 
-    Raise ``ValueError`` for what cannot work. The return value is ignored.
+    Check and load what sending would otherwise do each time. Raise ``ValueError`` for what cannot work: it becomes a
+    fault of the configuration. The return value is ignored.
     """
 
 

@@ -95,6 +95,9 @@ IN_DOUBT: dict[type[BaseException], str] = {
 """Exceptions after which the gateway may have the request, unless they rose while the connection was being made."""
 
 
+_SILENT_HANDSHAKE = "no connection within connect_timeout: the TLS handshake got no answer; check the port of base_url"
+
+
 def failure(error: BaseException) -> SendError:
     """The verdict on what the network raised: surely not sent, or in doubt.
 
@@ -107,7 +110,8 @@ def failure(error: BaseException) -> SendError:
         return SendError(SURELY_NOT[surely], sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
     words = IN_DOUBT[kinds[0]]
     if any(getattr(cause, _CONNECTING, False) for cause in causes):
-        words = f"{words} before the connection stood{_certificate(causes)}"
+        late = any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes)
+        words = _SILENT_HANDSHAKE if late else f"{words} before the connection stood{_certificate(causes)}"
         return SendError(words, sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
     return SendError(words, sent=Sent.UNKNOWN, scope=Scope.TRANSPORT)
 

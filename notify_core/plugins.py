@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
+from inspect import Parameter, isclass, isgeneratorfunction, signature
 from typing import Any, TypeVar
 
 import pluggy
@@ -60,7 +62,7 @@ def load(name: str) -> Any:
             f"plugin {name!r} needs {error.name!r}, which is not installed: {_remedy(entry, error)}"
         ) from error
     except Exception as error:
-        raise PluginError(f"plugin {name!r} cannot be imported: {located(error)}: {error}") from error
+        raise PluginError(f"plugin {name!r} cannot be imported: {located(error)}") from error
 
 
 def load_module(dotted: str) -> Any:
@@ -75,7 +77,7 @@ def load_module(dotted: str) -> Any:
             raise PluginError(missing) from error
         raise PluginError(f"module {dotted!r} needs {error.name!r}, which is not installed") from error
     except Exception as error:
-        raise PluginError(f"module {dotted!r} cannot be imported: {located(error)}: {error}") from error
+        raise PluginError(f"module {dotted!r} cannot be imported: {located(error)}") from error
 
 
 def _remedy(entry: EntryPoint, error: ModuleNotFoundError) -> str:
@@ -146,11 +148,33 @@ class Transport:
         self.provider, _, self.dialect = name.rpartition(".")
         self.hooks = {hook: manager.subset_hook_caller(hook, others) for hook in implemented}
         self.carries: frozenset[str] = self.hooks["carries"]() if "carries" in implemented else frozenset()
+        self._problems: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What the transport can do: the capability hooks that it implements."""
         return tuple(hook for hook in CAPABILITIES if hook in self.hooks)
+
+    def bind(self, account: str, settings: Any) -> str:
+        """Load and check what the account's sending needs, once; why the transport cannot serve it, or nothing."""
+        if account not in self._problems:
+            with self._lock:
+                if account not in self._problems:
+                    self._problems[account] = self._binding_problem(settings)
+        return self._problems[account]
+
+    def _binding_problem(self, settings: Any) -> str:
+        try:
+            if "bind" in self.hooks:
+                self.hooks["bind"](settings=settings)
+        except ModuleNotFoundError as error:
+            return f"needs {error.name!r}, which is not installed: pip install {error.name}"
+        except ValueError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - its text may quote a setting
+            return f"cannot be bound: {located(error)}"
+        return ""
 
 
 class Plugins:
@@ -196,7 +220,36 @@ def assemble(transports: Mapping[str, Any], others: Iterable[Any] = ()) -> Plugi
 def _register(plugin: Any, manager: pluggy.PluginManager, name: str | None = None) -> None:
     if manager.is_registered(plugin):
         raise PluginError(f"{name or _named(plugin)} is there already: each plugin needs a module of its own")
+    _check_marked(name, plugin, manager)
     manager.register(plugin, name or f"{_named(plugin)} {id(plugin)}")
+
+
+def _check_marked(transport: str | None, plugin: Any, manager: pluggy.PluginManager) -> None:
+    """Raise ``PluginError`` for a plugin that implements nothing, or implements a hook otherwise than it can be called.
+
+    pluggy finds the second too, in words that name neither the plugin nor what is right.
+    """
+    marked = [(each, options) for each in dir(plugin) if (options := manager.parse_hookimpl_opts(plugin, each))]
+    name = transport or _named(plugin)
+    if not marked and transport is None:
+        raise PluginError(f"{name}: no function of it is marked @hookimpl, so nothing would ever call it")
+    for each, options in marked:
+        hook = options.get("specname") or each
+        function = getattr(plugin, each)
+        spec: Any = getattr(hookspecs, hook, None)
+        if hasattr(spec, "notify_spec"):
+            own = ["self", "cls"] if isclass(plugin) else []
+            _check_arguments(f"{name}: its {hook}", function, [*signature(spec).parameters], own)
+        if (options["wrapper"] or options["hookwrapper"]) and not isgeneratorfunction(function):
+            raise PluginError(f"{name}: its {hook} is marked as a wrapper and has no `yield`, where the others run")
+
+
+def _check_arguments(implementation: str, function: Any, known: list[str], own: list[str]) -> None:
+    for each in signature(function).parameters.values():
+        by_name = each.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        if by_name and each.default is Parameter.empty and each.name not in (*known, *own):
+            hint = nearest(each.name, known) if known else "; it has no arguments"
+            raise PluginError(f"{implementation} takes {each.name!r}, which the hook does not have{hint}")
 
 
 def _named(plugin: Any) -> str:

@@ -67,4 +67,6 @@ def _spelled(value: str, raw: str) -> set[str]:
 def located(error: BaseException) -> str:
     """An exception's type and where it rose; without its text, which may quote what was sent."""
     places = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in walk_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:  # no frame ran there
+        places.append(f"{Path(error.filename).name}:{error.lineno}")
     return f"{type(error).__name__} at {' > '.join(places[-3:])}" if places else type(error).__name__

@@ -43,6 +43,13 @@ def segments(text: str, alphabet: str = "ucs2") -> int:
     return _parts([2 if c > "\uffff" else 1 for c in text], _UCS2_SINGLE, _UCS2_PART)
 
 
+def room(most: int, text: str, alphabet: str = "ucs2") -> int:
+    """How many characters fit into ``most`` segments where they are written as ``text`` is; one of two units is two."""
+    gsm7 = alphabet == "gsm7" and _GSM7_ALL.issuperset(text)
+    single, part = (_GSM7_SINGLE, _GSM7_PART) if gsm7 else (_UCS2_SINGLE, _UCS2_PART)
+    return single if most == 1 else most * part
+
+
 def _parts(widths: list[int], single: int, part: int) -> int:
     if sum(widths) <= single:
         return 1

@@ -6,14 +6,17 @@ of secrets, the generated reference and the JSON Schema all derive from that one
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["AccountSettings", "Duration", "Limit", "SecretStr", "Strict", "is_loopback"]
+__all__ = ["AccountSettings", "Duration", "Limit", "SecretStr", "Strict", "file_name", "is_loopback", "named_file"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -55,6 +58,27 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^{_DURATION.pattern}$", "examples": ["500ms", "10s", "3m", "1d"]}),
 ]
 """A time span in the YAML (``10s``, ``3m``, ``1d``): a float of seconds in Python."""
+
+
+def named_file(name: str, directory: Path | None = None) -> Path:
+    """The file of that name, absolute: ``~`` is the home directory, what is relative stands in ``directory``.
+
+    Without a directory that is the current one.
+    """
+    return (directory or Path()).absolute() / os.path.expanduser(name)  # noqa: PTH111 - Path raises for an unknown home
+
+
+def file_name(*words: str) -> Any:
+    """The mark of a setting that names a file, to stand in its ``Annotated[str, …]``: the model has the absolute path.
+
+    A relative name begins in the directory of the YAML file, or in the current one where there is none. ``words`` name
+    no files and stay as they are.
+    """
+
+    def absolute(name: str, where: ValidationInfo) -> str:
+        return name if name in words else str(named_file(name, (where.context or {}).get("directory")))
+
+    return AfterValidator(absolute)
 
 
 class Strict(BaseModel):

@@ -13,8 +13,6 @@ from typing import Any
 from notify_core.breaker import Breaker
 from notify_core.config import Config
 from notify_core.errors import (
-    ConfigError,
-    Fault,
     InvalidMessage,
     Scope,
     SendError,
@@ -29,7 +27,7 @@ from notify_core.limits import SlidingLimits
 from notify_core.messages import Accepted, Balance, Inbound, Message, Mms, Push, Report, Sms, Submission
 from notify_core.plugins import Plugins, Transport, of_type
 from notify_core.redaction import Redactor, located
-from notify_core.segments import segments, signed
+from notify_core.segments import room, segments, signed
 from notify_core.settings import AccountSettings
 
 log = logging.getLogger("notify")
@@ -65,6 +63,11 @@ class Path:
         return f"Path({self.name})"
 
     @property
+    def problem(self) -> str:
+        """Why the path cannot be used, or nothing. Asking binds it, where no route has done so already."""
+        return self.transport.bind(self.account.name, self.account.settings)
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         """The hooks that the transport implements."""
         return self.transport.capabilities
@@ -85,9 +88,14 @@ class Path:
         self._bound_send(message)
         most = self.account.settings.max_segments
         if (count := self.segments(message)) > most:
-            raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}: shorten it")
+            raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}{self._room(message)}")
         if self._check is not None:
             self._ask_check(self._check, message)
+
+    def _room(self, message: Message) -> str:
+        settings = self.account.settings
+        fit = room(settings.max_segments, _text(message), settings.segment_alphabet)
+        return f", about {fit:,} characters with the signature: shorten it"
 
     def _ask_check(self, check: Callable[..., Any], message: Message) -> None:
         try:
@@ -263,13 +271,19 @@ class Paths:
         self.accounts = {name: _account(name, settings, now, clock) for name, settings in config.accounts.items()}
         self._paths = {path.name: path for path in _all(self.accounts, config.plugins, clock)}
         self._preferred = [name for route in config.routes.values() for name in route.paths]
-        _bind_routes([self._paths[name] for name in dict.fromkeys(self._preferred)])
+        self._config = config
 
     def __getitem__(self, name: str) -> Path:
-        """The path of that name. Raises ``InvalidMessage`` with the nearest right one."""
+        """The path of that name, bound.
+
+        Raises ``InvalidMessage`` with the nearest right name, ``ConfigError`` where it cannot be used.
+        """
         if name not in self._paths:
             raise InvalidMessage(f"no path {name!r}{nearest(name, self._paths)}")
-        return self._paths[name]
+        path = self._paths[name]
+        if problem := path.problem:
+            raise self._config.unbound(path.account.name, name, problem)
+        return path
 
     def __iter__(self) -> Iterator[Path]:
         return iter(self._paths.values())
@@ -277,7 +291,8 @@ class Paths:
     def able(self, account: str, hook: str) -> Path:
         """The path by which ``account`` (or the path of that name) can do ``hook``: the first of the routes that can.
 
-        Raises ``InvalidMessage`` for an unknown name, ``Unsupported`` where no transport of it can.
+        Raises ``InvalidMessage`` for an unknown name, ``Unsupported`` where no transport of it can, ``ConfigError``
+        where those that can cannot be used.
         """
         if "." in account:
             return self[account]
@@ -287,7 +302,8 @@ class Paths:
         order = {name: number for number, name in enumerate(dict.fromkeys(self._preferred))}
         if not own:
             raise Unsupported(f"no transport of account {account!r} has {hook}")
-        return min(own, key=lambda path: order.get(path.name, len(order)))
+        own.sort(key=lambda path: order.get(path.name, len(order)))
+        return self[next((path.name for path in own if not path.problem), own[0].name)]
 
     def close(self) -> None:
         """Close every session."""
@@ -305,22 +321,3 @@ def _all(accounts: Mapping[str, Account], plugins: Plugins, clock: Callable[[], 
         for transport in plugins.transports.values():
             if transport.provider == account.settings.provider:
                 yield Path(account, transport, clock)
-
-
-def _bind_routes(paths: list[Path]) -> None:
-    """Let each path that a route uses load and check what sending needs. Raises ``ConfigError``."""
-    faults = [Fault("configuration", 0, path.name, problem) for path in paths if (problem := _binding_problem(path))]
-    if faults:
-        raise ConfigError(faults)
-
-
-def _binding_problem(path: Path) -> str:
-    hook = path.transport.hooks.get("bind")
-    try:
-        if hook is not None:
-            hook(settings=path.account.settings)
-    except ValueError as error:
-        return str(error)
-    except ImportError as error:
-        return f"needs {error.name!r}, which is not installed: pip install {error.name}"
-    return ""

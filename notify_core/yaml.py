@@ -1,7 +1,8 @@
 """Reading a YAML file safely, keeping the line of everything in it.
 
 Every scalar stays text, as it is written (``0123`` and ``NO`` are what they look like); the models give types. Values
-may hold ``${ENV}``, ``${ENV:-default}`` and ``${file:/path}``; ``$${`` writes a literal ``${``.
+may hold ``${ENV}``, ``${ENV:-default}`` and ``${file:/path}``; ``$${`` writes a literal ``${``. A relative path is one
+from the directory of the YAML file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from notify_core.errors import ConfigError, Fault
+from notify_core.settings import named_file
 
 Place = tuple[str | int, ...]
 """Where a value stands: ``("accounts", "clinic", "limits", 0)``."""
@@ -39,9 +41,25 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict, repr=False)
     written: set[Place] = field(default_factory=set, repr=False)
     faults: list[Fault] = field(default_factory=list)
+    spoilt: set[Place] = field(default_factory=set, repr=False)
+
+    @property
+    def directory(self) -> Path:
+        """Where relative names of files in the file begin."""
+        return Path(self.file).absolute().parent
+
+    def spoil(self, place: Place, message: str) -> None:
+        """Note that what stands at ``place`` could not be read: whatever else is wrong there only follows from that."""
+        self._note(place, message)
+        self.spoilt.add(place)
 
     def fault(self, place: Place, message: str) -> None:
-        """Note a fault at ``place``, on the line of the nearest thing that the file does have."""
+        """Note a fault at ``place``, unless it only follows from what could not be read there."""
+        if not any(place[:length] in self.spoilt for length in range(1, len(place) + 1)):
+            self._note(place, message)
+
+    def _note(self, place: Place, message: str) -> None:
+        """Add a fault, on the line of the nearest thing that the file does have."""
         known = place
         while known and known not in self.lines:
             known = known[:-1]
@@ -124,7 +142,7 @@ class _Reader:
         if isinstance(node, ScalarNode):
             return self._scalar(node, place)
         if id(node) in self._open:
-            self._document.fault(place, "an alias that contains itself; write the value out")
+            self._document.spoil(place, "an alias that contains itself; write the value out")
             return None
         self._open.add(id(node))
         try:
@@ -144,9 +162,9 @@ class _Reader:
             repeated = name in own
             self._document.lines[inner] = key.start_mark.line + 1
             if not name:
-                self._document.fault(inner, "expected a name before the colon")
+                self._document.spoil(inner, "expected a name before the colon")
             if repeated:
-                self._document.fault(inner, "the key stands twice; remove one")
+                self._document.spoil(inner, "the key stands twice; remove one")
             own[name] = self.value(value, inner)
         return merged | own
 
@@ -155,7 +173,7 @@ class _Reader:
         found: dict[str, Any] = {}
         for source in reversed(sources):
             if not isinstance(source, MappingNode):
-                self._document.fault(place, "<< merges mappings only")
+                self._document.spoil(place, "<< merges mappings only")
                 continue
             value = self.value(source, place)
             found.update(value or {})
@@ -170,7 +188,7 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, place: Place) -> str | None:
         if not node.tag.startswith(_KNOWN_TAGS):
-            self._document.fault(place, f"the tag {node.tag} is not allowed; write a plain value")
+            self._document.spoil(place, f"the tag {node.tag} is not allowed; write a plain value")
         if node.tag == _NULL:
             return None
         text = _whole(node.value)
@@ -184,7 +202,7 @@ class _Reader:
         if escaped:
             return reference[0][1:]
         if inside is None:
-            self._document.fault(place, "${ has no closing }; write $${ for a literal ${")
+            self._document.spoil(place, "${ has no closing }; write $${ for a literal ${")
             return ""
         if inside.startswith("file:"):
             return self._from_file(inside.removeprefix("file:"), place)
@@ -193,19 +211,21 @@ class _Reader:
     def _from_environment(self, inside: str, place: Place) -> str:
         name, has_default, default = inside.partition(":-")
         if not _NAME.fullmatch(name):
-            self._document.fault(place, "expected ${NAME}, ${NAME:-default} or ${file:/path}")
+            self._document.spoil(place, "expected ${NAME}, ${NAME:-default} or ${file:/path}")
             return ""
         value = os.environ.get(name, "")
         if not value and not has_default:
-            self._document.fault(
-                place, f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
+            self._document.spoil(
+                place, f"the environment variable {name} is not set, or empty; set it, or write ${{{name}:-default}}"
             )
         return value or default
 
     def _from_file(self, name: str, place: Place) -> str:
+        path: object = name
         try:
-            return Path(name).read_text("utf-8").rstrip("\r\n")
+            path = file = named_file(name, self._document.directory)
+            return file.read_text("utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self._document.fault(place, f"cannot read the secret file {name}: {reason}")
+            self._document.spoil(place, f"cannot read the secret file {path}: {reason}")
             return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
@@ -59,6 +60,17 @@ def _is_loopback(host: str | bytes) -> bool:
         return ip_address(name).is_loopback or ip_address(name).is_unspecified
     except ValueError:
         return name in ("", "localhost") or name.endswith(".localhost")
+
+
+@pytest.fixture(autouse=True)
+def _no_module_outlives_its_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test wrote and imported is forgotten: another test writes another module of that name."""
+    before = set(sys.modules)
+    yield
+    written = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", "") or "").startswith(written):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

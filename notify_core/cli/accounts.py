@@ -14,7 +14,7 @@ from notify_core.cli import exits, recipients, salvage, terminal
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, Account, ConfigFile, Json, load, option
 from notify_core.cli.tables import Table
-from notify_core.errors import SendError, Sent, Unsupported
+from notify_core.errors import ConfigError, SendError, Sent, Unsupported
 
 if TYPE_CHECKING:
     from notify_core.messages import Inbound, Report
@@ -42,7 +42,7 @@ def balance(
 
     with _notifier(config) as notifier:
         probes = probe(notifier, [account] if account else notifier.paths.accounts)
-    if account and isinstance(probes[0].problem, Unsupported):
+    if account and isinstance(probes[0].problem, Unsupported | ConfigError):
         raise probes[0].problem
     if as_json:
         terminal.show_json({"balances": [each.document() for each in probes]})

@@ -95,6 +95,7 @@ def _begin(
       2    wrong usage or configuration; nothing was sent
       3    in doubt: it may have been sent, do not repeat it
       130  interrupted with Ctrl-C
+      143  ended by SIGTERM
     """
     command: Any = ctx.command
     ctx.default_map = command.commands.defaults({"config": config})

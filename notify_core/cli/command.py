@@ -35,7 +35,9 @@ class Command(TyperCommand):
             return super().invoke(ctx)
         except typer.Exit:
             raise
-        except (KeyboardInterrupt, typer.Abort):
+        except KeyboardInterrupt as error:
+            raise typer.Exit(exits.code(error)) from None
+        except typer.Abort:
             raise typer.Exit(exits.INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - the one place where every error ends
             exits.report(error, as_json=ctx.params.get("as_json", False))

@@ -16,14 +16,21 @@ FAILED = 1
 USAGE = 2
 IN_DOUBT = 3
 INTERRUPTED = 130  # 128 and SIGINT, as shells count
+TERMINATED = 143  # 128 and SIGTERM
 
 
 class Misuse(NotifyError):
     """What the command line was given cannot work; the text says what to write."""
 
 
-def code(error: Exception) -> int:
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: whoever stops the command otherwise than with Ctrl-C."""
+
+
+def code(error: BaseException) -> int:
     """The exit code of a command that an error ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     if isinstance(error, SendError):
         return IN_DOUBT if error.sent is Sent.UNKNOWN else FAILED
     return USAGE if isinstance(error, NotifyError) else FAILED
@@ -64,8 +71,10 @@ def _advice(error: SendError) -> str:
         return "Try again"
     if error.after:
         return f"Try again in {_span(error.after)}"
-    if error.retry is Retry.LATER and error.scope is not Scope.ACCOUNT:
-        return "Try again later"
+    if error.code in _ADVICE_BY_STATUS:
+        return _ADVICE_BY_STATUS[error.code]
+    if error.retry is Retry.LATER:
+        return "Top up the account, or ask the provider" if error.scope is Scope.ACCOUNT else "Try again later"
     return _ADVICE[error.scope]
 
 
@@ -86,6 +95,14 @@ _ADVICE = {
 }
 
 
+_ADVICE_BY_STATUS = {
+    "HTTP 401": "Check account and password, and with the provider whether this machine's IP address is bound",
+    "HTTP 403": "Check base_url, and with the provider whether this machine's IP address is bound to the account",
+    "HTTP 404": "Check base_url: there is no such address at this gateway",
+}
+"""What a status of HTTP says that trying again does not change."""
+
+
 def _words(error: BaseException) -> list[str]:
     if isinstance(error, ConfigError):
         count = len(error.faults)
@@ -93,7 +110,7 @@ def _words(error: BaseException) -> list[str]:
     if isinstance(error, SendError) and error.sent is Sent.NO:
         return [advised(error)]
     if isinstance(error, KeyboardInterrupt):
-        return ["Interrupted."]
+        return ["Terminated." if isinstance(error, Terminated) else "Interrupted."]
     if isinstance(error, NotifyError):
         return [str(error)]
     return [_bug(error)]

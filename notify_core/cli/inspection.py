@@ -47,7 +47,7 @@ def check(
 
     settings = load(config)
     with Notifier(settings) as notifier:
-        probes = probe(notifier, (path.name for path in notifier.paths)) if live else []
+        probes = probe(notifier, (path.name for path in notifier.paths if not path.problem)) if live else []
         if as_json:
             terminal.show_json(_document(settings, notifier, probes))
         else:
@@ -97,7 +97,7 @@ def _blocks(file: str, config: Config, notifier: Notifier, probes: list[Probe]) 
     if config.routes:
         yield Table(("route", "tries", "rules"), [_route_row(name, config) for name in config.routes])
     yield Table(("path", "sends", *USED.values(), "routes"), [_path_row(path, config) for path in paths])
-    yield from _remarks(config)
+    yield from _remarks(config, paths)
     if probes:
         yield table("path", probes)
 
@@ -132,12 +132,16 @@ def _route_row(name: str, config: Config) -> tuple[str, ...]:
 
 def _path_row(path: Path, config: Config) -> tuple[str, ...]:
     used = [name for name, route in config.routes.items() if path.name in route.paths]
-    can = path.capabilities
+    can = _can(path)
     return (path.name, sends(path.transport.carries, can), *marks(USED, can), ", ".join(used))
 
 
-def _remarks(config: Config) -> Iterator[str]:
-    """What works, but is perhaps not meant."""
+def _can(path: Path) -> tuple[str, ...]:
+    return () if path.problem else path.capabilities
+
+
+def _remarks(config: Config, paths: list[Path]) -> Iterator[str]:
+    """What works, but is perhaps not meant; and which paths, used by no route, do not work."""
     if not config.default_region:
         yield "No default_region: numbers need + and the country code."
     if "default" not in config.routes:
@@ -145,12 +149,20 @@ def _remarks(config: Config) -> Iterator[str]:
     for name, account in config.accounts.items():
         if not any(path.rpartition(".")[0] == name for route in config.routes.values() for path in route.paths):
             yield f"No route uses account {name!r} ({account.provider})."
+    for problem in dict.fromkeys(path.problem for path in paths if path.problem):
+        names = ", ".join(path.name for path in paths if path.problem == problem)
+        yield f"{names} cannot be used: {problem}"
 
 
 def _document(config: Config, notifier: Notifier, probes: list[Probe]) -> dict[str, object]:
     """What the configuration says, without secrets."""
     paths = [
-        {"name": path.name, "carries": sorted(path.transport.carries), "can": path.capabilities}
+        {
+            "name": path.name,
+            "carries": sorted(path.transport.carries),
+            "can": _can(path),
+            "problem": path.problem,
+        }
         for path in notifier.paths
     ]
     return {
@@ -158,7 +170,7 @@ def _document(config: Config, notifier: Notifier, probes: list[Probe]) -> dict[s
         "accounts": {name: _account_document(account) for name, account in config.accounts.items()},
         "routes": {name: route.model_dump(mode="json") for name, route in config.routes.items()},
         "paths": paths,
-        "remarks": list(_remarks(config)),
+        "remarks": list(_remarks(config, list(notifier.paths))),
         "live": [each.document() for each in probes],
     }
 

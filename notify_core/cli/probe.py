@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from notify_core.cli import exits, terminal
 from notify_core.cli.tables import Table
-from notify_core.errors import NotifyError, SendError, Unsupported
+from notify_core.errors import ConfigError, NotifyError, SendError, Unsupported
 
 if TYPE_CHECKING:
     from notify_core.messages import Balance
@@ -27,8 +27,8 @@ class Probe:
 
     @property
     def failed(self) -> bool:
-        """Whether the gateway should have answered, and did not."""
-        return isinstance(self.problem, SendError)
+        """Whether the gateway should have answered, and did not, or could not be asked at all."""
+        return isinstance(self.problem, SendError | ConfigError)
 
     def row(self) -> tuple[str, ...]:
         """The probe as a line of a table."""
@@ -67,6 +67,6 @@ def _probe(notifier: Notifier, name: str) -> Probe:
     started = time.perf_counter()
     try:
         balance = notifier.balance(name)
-    except (SendError, Unsupported) as error:
+    except (SendError, Unsupported, ConfigError) as error:
         return Probe(name, time.perf_counter() - started, problem=error)
     return Probe(name, time.perf_counter() - started, balance)

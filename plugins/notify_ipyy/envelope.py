@@ -75,7 +75,7 @@ def of(settings: IpyySettings, http: Http) -> Envelope:
 @lru_cache(maxsize=16)
 def from_file(wsdl: str, version: str) -> Envelope:
     """The envelope by a WSDL file, or by the bundled one. Raises ``ValueError``, saying what to do."""
-    path = _WSDL if wsdl == BUNDLED else Path(wsdl).expanduser()
+    path = _WSDL if wsdl == BUNDLED else Path(wsdl)
     try:
         return made(path.read_bytes(), version)
     except OSError as error:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from pydantic import BeforeValidator, Field
 
-from notify_core.settings import AccountSettings, SecretStr
+from notify_core.settings import AccountSettings, SecretStr, file_name
 
 
 def _version(value: object) -> object:
@@ -32,8 +32,8 @@ class IpyySettings(AccountSettings):
     """What becomes of characters that GBK cannot carry: the message is refused, or each leaves as a question mark."""
     soap_version: Annotated[Literal["1.1", "1.2"], BeforeValidator(_version)] = "1.1"
     """The version of the SOAP envelope."""
-    wsdl: str = Field(default="bundled", min_length=1)
-    """Where soap takes its WSDL from: bundled (the package's own), live (the gateway's), or a file."""
+    wsdl: Annotated[str, Field(min_length=1), file_name("bundled", "live")] = "bundled"
+    """Where soap takes its WSDL: bundled (the package's own), live (the gateway's), or a file, relative to this one."""
     text_charset: Literal["gbk", "utf-8"] = "gbk"
     """The charset of the text parts of an MMS."""
 

@@ -117,7 +117,11 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         ({"retry": Retry.LATER, "after": 7000.0}, "It broke. Try again in 117 minutes."),
         ({"retry": Retry.LATER, "after": 80_000.0}, "It broke. Try again in 23 hours."),
         *(({"scope": scope}, "It broke. ") for scope in Scope),
-        ({"retry": Retry.LATER, "scope": Scope.ACCOUNT}, "It broke. Check the account"),
+        ({"retry": Retry.LATER, "scope": Scope.ACCOUNT}, "It broke. Top up the account"),
+        ({"retry": Retry.LATER, "code": "HTTP 401"}, "It broke (HTTP 401). Check account and password"),
+        ({"retry": Retry.LATER, "code": "HTTP 403"}, "It broke (HTTP 403). Check base_url, and with the provider"),
+        ({"retry": Retry.LATER, "code": "HTTP 404"}, "It broke (HTTP 404). Check base_url"),
+        ({"retry": Retry.LATER, "code": "HTTP 403", "after": 9.0}, "It broke (HTTP 403). Try again in 9 s."),
     ],
 )
 def test_every_verdict_has_its_advice(verdict: dict[str, Any], words: str) -> None:

@@ -49,7 +49,7 @@ def test_a_refused_message_ends_with_1_and_advice(gateway: LocalGateway) -> None
     ended = notify("send", "--to", A, "--text", TEXT, "--via", "clinic.json")
     assert ended.code == 1
     assert "额度不足" in ended.err
-    assert "Check the account" in ended.err
+    assert "Top up the account" in ended.err
     assert gateway.received == []
 
 
@@ -192,7 +192,11 @@ def test_an_mms_carries_its_files(gateway: LocalGateway, folder: Path) -> None:
         (["--to", A], "give what to say, once"),
         (["--to", A, "--text", TEXT, "--template", "otp"], "give what to say, once"),
         (["--to", A, "--text", ""], "`text` is empty"),
-        (["--to", A, "--text", "长" * 2000], "30 segments long; clinic.json takes 15"),
+        (["--to", A, "--text", "长" * 2000], "30 segments long; clinic.json takes 15, about 1,005 characters"),
+        (
+            ["--to", A, "--text", TEXT, "--via", "clinic.ensms"],
+            "notify.yaml:4: accounts.clinic: clinic.ensms",
+        ),
         (["--to", "", "--text", TEXT], "is not a phone number"),
         (["--to", "123", "--text", TEXT], "is not a valid phone number"),
         (["--to", "010-8888-6666", "--text", TEXT], "is a landline"),

@@ -49,18 +49,23 @@ def test_enqueueing_a_file_shows_what_it_does(outbox: LocalGateway, folder: Path
     assert outbox.received == []
 
 
-def test_an_interrupted_send_tells_what_became_of_whom(folder: Path) -> None:
-    """Ctrl-C ends with 130 and says who was accepted, who is in doubt, and who was not sent to."""
+@pytest.mark.parametrize(
+    ("stop", "code", "word"), [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")]
+)
+def test_an_interrupted_send_tells_what_became_of_whom(
+    folder: Path, stop: signal.Signals, code: int, word: str
+) -> None:
+    """Ctrl-C ends with 130, SIGTERM with 143, and both say who was accepted, who is in doubt, and who not sent to."""
     with sandbox(listener=lambda _: gateway.fault("sms.aspx:delay-after:seconds=60")) as gateway:
         (folder / "notify.yaml").write_text(configuration(gateway.url), "utf-8")
         started = process("send", "--to", A, B, C, "--text", TEXT, "--via", "single.xml", "--json")
         gateway.wait(2, within=60)
-        started.send_signal(signal.SIGINT)
+        started.send_signal(stop)
         shown = ended(started)
     found = [(each["recipient"], each["state"]) for each in json.loads(shown.out)["deliveries"]]
-    assert shown.code == 130
+    assert shown.code == code
     assert found == [(f"+86{A}", "accepted"), (f"+86{B}", "in_doubt"), (f"+86{C}", "rejected")]
-    assert shown.err.startswith("Interrupted.")
+    assert shown.err.startswith(word)
     assert "Do not send it again" in shown.err
 
 

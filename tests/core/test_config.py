@@ -326,7 +326,6 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 
     yield installed
     plugins.installed.cache_clear()
-    sys.modules.pop("acme_rest", None)
 
 
 REST = GOOD.replace("  acme.json: tests.core.transports.wire\n  acme.query: tests.core.transports.query\n", "").replace(
@@ -358,7 +357,148 @@ def test_a_plugin_that_cannot_be_imported_is_a_fault(load: Load, distribution: C
     distribution("1 / 0")
     (fault, *_) = refused(load, REST)
     assert fault.startswith("4: accounts.clinic.provider: plugin 'acme.rest' cannot be imported: ZeroDivisionError at ")
-    assert fault.endswith("acme_rest.py:1: division by zero")
+    assert fault.endswith("acme_rest.py:1"), "its text may quote a secret"
+
+
+def test_a_plugin_with_a_slip_in_its_syntax_is_a_fault(load: Load, distribution: Callable[..., None]) -> None:
+    """Where Python cannot read it is told, and the line itself is not."""
+    distribution("password = 'sesame'\nclass:\n")
+    (fault, *_) = refused(load, REST)
+    assert fault.startswith("4: accounts.clinic.provider: plugin 'acme.rest' cannot be imported: SyntaxError at ")
+    assert fault.endswith("acme_rest.py:2")
+
+
+def test_a_module_that_no_account_uses_is_imported(load: Load) -> None:
+    """What stands under transports: and cannot be imported is told once, whichever accounts there are."""
+    (fault,) = refused(load, GOOD.replace("accounts:\n", "  other.rest: no_such_module\naccounts:\n"))
+    assert fault == f"5: transports.other.rest: no module 'no_such_module': {NO_MODULE}"
+
+
+def test_a_module_that_cannot_be_imported_is_told_once(load: Load) -> None:
+    """However many accounts there are of its provider."""
+    text = changed("  acme.query: no_such_module")
+    account = text[text.index("  clinic:") : text.index("routes:")]
+    (fault,) = refused(load, text.replace(account, account + account.replace("clinic", "backup")))
+    assert fault == f"4: transports.acme.query: no module 'no_such_module': {NO_MODULE}"
+
+
+def test_an_unknown_provider_hides_nothing(load: Load) -> None:
+    """What can be known of such an account is told, and what is wrong with the routes."""
+    text = changed("    provider: amce").replace("https:", "http:").replace("[clinic.json]", "[klinic.json]")
+    faults = refused(load, text.replace("    account: clinic-7", "    connections: many"))
+    assert [fault.split(": ")[1] for fault in faults] == [
+        "accounts.clinic.provider",
+        "accounts.clinic.base_url",
+        "accounts.clinic.connections",
+        "routes.default[0]",
+    ]
+
+
+def test_an_unknown_key_of_the_file_does_not_hide_the_routes(load: Load) -> None:
+    """Each route is looked at by itself."""
+    text = GOOD.replace("default_region", "defualt_region").replace("[clinic.json]", "[clinic.jsno]")
+    faults = refused(load, text)
+    assert faults[1] == "12: routes.default[0]: acme has no transport 'jsno'; did you mean 'json'?"
+
+
+# --- binding ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The good configuration, and a route with a transport ``acme.bound``, whose accounts need a number."""
+    (tmp_path / "acme_bound.py").write_text(
+        "from notify_core.hookspecs import hookimpl\n"
+        "from tests.core.transports.query import carries, send, settings\n"
+        "asked = []\n"
+        "@hookimpl\n"
+        "def bind(settings):\n"
+        "    asked.append(settings.account)\n"
+        "    if not settings.number:\n"
+        "        raise ValueError('give it a number')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    text = GOOD.replace("accounts:\n", "  acme.bound: acme_bound\naccounts:\n")
+    return text.replace("[clinic.json]", "[clinic.json, clinic.bound]")
+
+
+def asked() -> list[str]:
+    """The accounts that ``acme.bound`` was bound for."""
+    found: list[str] = sys.modules["acme_bound"].asked
+    return found
+
+
+def test_what_binding_finds_is_told_with_all_else(load: Load, bound: str) -> None:
+    """It stands where the route names the path, among the other faults."""
+    text = bound.replace("routes:\n", "routes:\n  more: {paths: [clinic.bound], weights: [1]}\n")
+    assert sorted(refused(load, text)) == [
+        "13: routes.more.paths[0]: clinic.bound cannot be used: give it a number",
+        "13: routes.more.weights: weights need `strategy: weighted`",
+    ]
+    assert asked() == ["clinic-7"]
+
+
+def test_what_is_not_read_is_not_bound(load: Load, bound: str) -> None:
+    """A variable that is not set is the fault, and not what follows from it."""
+    faults = refused(load, bound.replace("account: clinic-7", "account: ${NOWHERE}"))
+    assert [fault.split(": ")[1] for fault in faults] == ["accounts.clinic.account"]
+    assert asked() == []
+
+
+def test_a_path_of_no_route_is_bound_before_its_first_use(load: Load, bound: str) -> None:
+    """Once, and what is wrong is told with the account's line whenever the path is to be used."""
+    config = load(bound.replace(", clinic.bound]", "]"))
+    assert asked() == []
+    with Notifier(config) as notifier:
+        for _ in range(2):
+            with pytest.raises(ConfigError) as caught:
+                notifier.send(Sms(to="13800000001", text="你好"), via="clinic.bound")
+            assert str(caught.value) == (
+                "notify.yaml:7: accounts.clinic: clinic.bound cannot be used: give it a number"
+            )
+        assert notifier.paths.able("clinic", "send").name == "clinic.json"
+    assert asked() == ["clinic-7"]
+
+
+def test_an_error_of_binding_is_told_by_its_place(load: Load, bound: str, tmp_path: Path) -> None:
+    """A defect of a plugin is a fault with its type and place; its text may quote a secret."""
+    module = tmp_path / "acme_bound.py"
+    module.write_text(module.read_text().replace("asked.append(settings.account)", "raise KeyError('sesame')"))
+    (fault,) = refused(load, bound)
+    assert "clinic.bound cannot be used: cannot be bound: KeyError at " in fault
+    assert "sesame" not in fault
+
+
+# --- names of files --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_named_from_the_directory_of_the_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the current directory is; without a YAML it is that one."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    account = {"provider": "ipyy", "base_url": "https://a.invalid", "account": "a", "password": "b", "wsdl": "own.wsdl"}
+    data = {"accounts": {"clinic": account}}
+    (tmp_path / "there/notify.yaml").write_text(yaml.safe_dump(data), "utf-8")
+    assert wsdl(load_config("../there/notify.yaml")) == str(tmp_path / "here/../there/own.wsdl")
+    assert wsdl(from_mapping(data)) == str(tmp_path / "here/own.wsdl")
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [("live", "live"), ("bundled", "bundled"), ("/own.wsdl", "/own.wsdl"), ("~/own.wsdl", "/home/somebody/own.wsdl")],
+)
+def test_what_is_no_relative_name_stays(monkeypatch: pytest.MonkeyPatch, written: str, found: str) -> None:
+    """Words that name no file, absolute names, and names in the home directory."""
+    monkeypatch.setenv("HOME", "/home/somebody")
+    account = {"provider": "ipyy", "base_url": "https://a.invalid", "account": "a", "password": "b", "wsdl": written}
+    assert wsdl(from_mapping({"accounts": {"clinic": account}})) == found
+
+
+def wsdl(config: Config) -> str:
+    """The account's WSDL."""
+    found: str = getattr(config.accounts["clinic"], "wsdl")  # noqa: B009 - a setting of the plugin's own
+    return found
 
 
 def test_an_installed_plugin_is_found_by_its_name(load: Load, distribution: Callable[..., None]) -> None:
@@ -372,7 +512,11 @@ def test_an_installed_plugin_is_found_by_its_name(load: Load, distribution: Call
     ("plugin", "words"),
     [
         ("def sned(self): ...", "Meter: unknown hook 'sned'"),
-        ("def sent(self, resutl): ...", "Argument(s) {'resutl'} are declared in the hookimpl but can not be found"),
+        (
+            "def sent(self, resutl): ...",
+            "plugins: Meter: its sent takes 'resutl', which the hook does not have; did you mean 'result'?",
+        ),
+        ("def carries(self, message): ...", "its carries takes 'message', which the hook does not have; it has no arg"),
         ("def send(self): ...", "Meter: its send would replace every transport's: make it a wrapper"),
         ("def balance(self): ...", "Meter: its balance would replace every transport's: make it a wrapper"),
     ],
@@ -384,6 +528,31 @@ def test_a_wrong_plugin_does_not_start(plugin: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         from_mapping(mapping(), others=(namespace["Meter"](),))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words"),
+    [
+        (object(), "plugins: object: no function of it is marked @hookimpl, so nothing would ever call it"),
+        (json, "plugins: json: no function of it is marked @hookimpl, so nothing would ever call it"),
+    ],
+)
+def test_a_plugin_that_implements_nothing_does_not_start(plugin: object, words: str) -> None:
+    """Somebody forgot to mark the functions of a listener, or handed over something else."""
+    with pytest.raises(ConfigError, match=words):
+        from_mapping(mapping(), others=(plugin,))
+
+
+def test_a_wrapper_that_does_not_yield_does_not_start() -> None:
+    """It would never let the transport run."""
+
+    class Meter:
+        @hookimpl(wrapper=True)
+        def send(self) -> None:
+            """Do nothing."""
+
+    with pytest.raises(ConfigError, match="Meter: its send is marked as a wrapper and has no `yield`"):
+        from_mapping(mapping(), others=(Meter(),))
 
 
 # --- what works ------------------------------------------------------------------------------------------------------

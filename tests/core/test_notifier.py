@@ -314,10 +314,10 @@ class Binding:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ValueError("cannot read the WSDL"), "configuration: clinic.bound: cannot read the WSDL"),
+        (ValueError("cannot read the WSDL"), "clinic.bound cannot be used: cannot read the WSDL"),
         (
             ModuleNotFoundError("No module named 'zeeep'", name="zeeep"),
-            "configuration: clinic.bound: needs 'zeeep', which is not installed: pip install zeeep",
+            "clinic.bound cannot be used: needs 'zeeep', which is not installed: pip install zeeep",
         ),
     ],
 )
@@ -334,5 +334,5 @@ def test_a_path_that_cannot_work_does_not_start(
     data["transports"] = {**data["transports"], "acme.bound": "acme_bound"}
     with pytest.raises(ConfigError) as caught:
         Notifier.from_mapping(data, Binding(error))
-    assert str(caught.value) == words
+    assert str(caught.value) == f"configuration: routes.default[0]: {words}"
     Notifier.from_mapping({**data, "routes": {}}, Binding(error)).close()

@@ -434,14 +434,18 @@ def test_a_text_that_is_too_long_is_refused(two: TwoGateways) -> None:
     with pytest.raises(InvalidMessage) as caught:
         two(accepts(), max_segments=2, route=["clinic.json", "backup.json"]).send(Sms(to=A, text="长" * 135))
     assert str(caught.value) == (
-        "no path can carry the message: the text is 3 segments long; clinic.json takes 2: "
-        "shorten it; the text is 3 segments long; backup.json takes 2: shorten it"
+        "no path can carry the message: "
+        "the text is 3 segments long; clinic.json takes 2, about 134 characters with the signature: shorten it; "
+        "the text is 3 segments long; backup.json takes 2, about 134 characters with the signature: shorten it"
     )
 
 
 def test_a_text_of_2000_characters_is_refused(two: TwoGateways) -> None:
     """30 segments are twice what an account takes by default."""
-    with pytest.raises(InvalidMessage, match=r"the text is 30 segments long; clinic.json takes 15: shorten it"):
+    with pytest.raises(
+        InvalidMessage,
+        match=r"the text is 30 segments long; clinic.json takes 15, about 1,005 characters with the signature",
+    ):
         two(accepts(), route=["clinic.json"]).send(Sms(to=A, text="长" * 2000))
 
 

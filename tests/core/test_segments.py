@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notify_core.segments import segments, signed
+from notify_core.segments import room, segments, signed
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,14 @@ def test_segments_hold_the_text(text: str) -> None:
 def test_gsm7_never_needs_more(text: str) -> None:
     """A provider that counts GSM-7 bills no text with more segments."""
     assert segments(text, "gsm7") <= segments(text)
+
+
+@pytest.mark.parametrize("most", [1, 2, 15])
+@pytest.mark.parametrize(("character", "alphabet"), [("长", "ucs2"), ("a", "ucs2"), ("长", "gsm7"), ("a", "gsm7")])
+def test_as_many_as_there_is_room_for_fit(character: str, alphabet: str, most: int) -> None:
+    """A text of that many characters takes that many segments, and one more takes another."""
+    fit = character * room(most, character, alphabet)
+    assert (segments(fit, alphabet), segments(fit + character, alphabet)) == (most, most + 1)
 
 
 def test_the_signature_is_counted() -> None:

@@ -188,16 +188,24 @@ def test_a_reference_is_resolved(
         ("${NOWHERE", "${ has no closing }; write $${ for a literal ${"),
         ("${}", "expected ${NAME}, ${NAME:-default} or ${file:/path}"),
         ("${a b}", "expected ${NAME}, ${NAME:-default} or ${file:/path}"),
-        ("${file:nobody.txt}", "cannot read the secret file nobody.txt: No such file or directory"),
-        ("${file:.}", "cannot read the secret file .: Is a directory"),
-        ("${file:latin.txt}", "cannot read the secret file latin.txt: it is not UTF-8"),
-        ("${file:a\\0b}", "cannot read the secret file a\0b: it is not UTF-8"),
+        ("${file:nobody.txt}", "cannot read the secret file {here}/nobody.txt: No such file or directory"),
+        ("${file:.}", "cannot read the secret file {here}: Is a directory"),
+        ("${file:latin.txt}", "cannot read the secret file {here}/latin.txt: it is not UTF-8"),
+        ("${file:a\\0b}", "cannot read the secret file {here}/a\0b: it is not UTF-8"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_a_fault(reading: Read, tmp_path: Path, written: str, words: str) -> None:
     """The fault names the variable or the file, and never a value."""
     (tmp_path / "latin.txt").write_bytes(b"\xff\xfe")
-    assert faults(reading(f'a: "{written}"')) == [f"notify.yaml:1: a: {words}"]
+    assert faults(reading(f'a: "{written}"')) == [f"notify.yaml:1: a: {words.replace('{here}', str(tmp_path))}"]
+
+
+def test_a_secret_file_is_named_from_the_directory_of_the_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the current directory is."""
+    (tmp_path / "secret.txt").write_text("a secret")
+    (tmp_path / "notify.yaml").write_text("a: ${file:secret.txt}")
+    monkeypatch.chdir("/")
+    assert read(tmp_path / "notify.yaml").data == {"a": "a secret"}
 
 
 def test_what_a_reference_brings_is_not_read_again(reading: Read, monkeypatch: pytest.MonkeyPatch) -> None:
