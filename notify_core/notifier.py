@@ -34,8 +34,8 @@ _ASYNC_THREADS = 64
 class Notifier:
     """Sends messages along routes, and asks accounts for balance, reports and inbound messages.
 
-    Make one per process, use it from any thread, and close it (or use ``with``). Making it binds every path that a
-    route uses, so that a configuration which cannot work does not start: ``ConfigError``.
+    Make one per process, use it from any thread, and close it (or use ``with``). Reading the configuration binds every
+    path that a route uses, so that one which cannot work does not start: ``ConfigError``.
     """
 
     def __init__(self, config: Config) -> None:

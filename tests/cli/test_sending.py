@@ -66,7 +66,7 @@ def test_a_message_in_doubt_ends_with_3_and_says_not_to_repeat_it(gateway: Local
 def test_one_in_doubt_among_others_ends_with_3(gateway: LocalGateway) -> None:
     """Where some recipients are in doubt, others accepted and others refused, the exit code is 3."""
     gateway.account(black_list=[C])
-    gateway.fault("smsJson.aspx:cut-after:times=1")
+    gateway.fault("smsJson.aspx:short-count:times=1")
     ended = notify("send", "--to", A, B, C, "--text", TEXT, "--via", "single.json", "--json")
     states = [delivery["state"] for delivery in json.loads(ended.out)["deliveries"]]
     assert (ended.code, states) == (3, ["in_doubt", "accepted", "rejected"])
