@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -70,7 +72,8 @@ def _run(work: _Runnable, size: str, address: str) -> None:
         work.run()
     except KeyboardInterrupt:
         terminal.complain(_AT_ONCE)
-        raise
+        sys.stdout.flush()
+        os._exit(130)  # an ordinary end would wait for the threads that still ask a gateway, for as long as it takes
     terminal.show("Stopped.")
 
 

@@ -143,7 +143,7 @@ def _open_sqlite(url: URL, synchronous: Synchronous, busy: float) -> _Connection
     writer = create_engine(url, connect_args=arguments, hide_parameters=True)
     reader = create_engine(url, connect_args=arguments, hide_parameters=True)
     pragmas = ("PRAGMA journal_mode = WAL", f"PRAGMA synchronous = {synchronous.upper()}")
-    event.listen(writer, "connect", _executing(pragmas))
+    event.listen(writer, "connect", _executing(pragmas, busy))
     event.listen(writer, "begin", _begin_immediate)
     return _OneWriter(writer, reader)
 
@@ -162,7 +162,7 @@ def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Conne
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres", error.name or "psycopg") from error
-    event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}",)))
+    event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}",), busy))
     return _Connections(writer, writer.execution_options(isolation_level="AUTOCOMMIT"))
 
 
@@ -174,13 +174,27 @@ def _begin_immediate(connection: Connection) -> None:
     driver.execute("BEGIN IMMEDIATE")
 
 
-def _executing(commands: Sequence[str]) -> Callable[[Any, Any], None]:
+def _executing(commands: Sequence[str], busy: float) -> Callable[[Any, Any], None]:
     def connected(driver: Any, _record: Any) -> None:
+        ends = time.monotonic() + busy
         for command in commands:
-            driver.execute(command).close()
+            _patiently(driver, command, ends)
         driver.commit()
 
     return connected
+
+
+def _patiently(driver: Any, command: str, ends: float) -> None:
+    """Execute a pragma. Two that change a file's journal mode at once get "locked" from SQLite, which does not wait."""
+    while True:
+        try:
+            driver.execute(command).close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _checked(url: str) -> URL:
