@@ -390,7 +390,7 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     "wanted_recipient": _d.recipient == bindparam("wanted_recipient"),
     "wanted_way": _d.way == bindparam("wanted_way"),
     "wanted_path": or_(_d.path == _path, func.substr(_d.path, 1, func.length(_path) + 1) == _path + "."),
-    "wanted_key": _m.key == bindparam("wanted_key"),
+    "wanted_key": _d.message_id == select(_m.id).where(_m.key == bindparam("wanted_key")).scalar_subquery(),
     "wanted_message": _d.message_id == bindparam("wanted_message"),
     "wanted_task_id": _d.submission_id.in_(
         select(_s.id).where(_s.task_id == bindparam("wanted_task_id"), _s.task_id != literal_column("''"))

@@ -289,6 +289,17 @@ def test_hold_after_the_lease(store: Store, worker: Worker, clock: Clock) -> Non
     assert store.delivery(ids[0]).path == "clinic.json"
 
 
+def test_hold_under_another_claim(store: Store, worker: Worker) -> None:
+    """What was handed back and claimed again belongs to the new claim: the old one can send it by no path."""
+    ids = put(store, 1)
+    first = take(store, worker)
+    store.hand_back(first.token, ids)
+    take(store, worker)
+    with pytest.raises(LeaseLost):
+        store.hold(first.token, Intent("backup.json"), {number(1): ids[0]})
+    assert store.delivery(ids[0]).path == "clinic.json"
+
+
 def test_begin(store: Store, worker: Worker) -> None:
     """A direct send is written down as being sent, by its path, before it leaves; no worker takes it."""
     enqueued, claim = store.begin(worker, entry(1, 2, way=Way(via="clinic.json"), key="k"), plan=PLAN)

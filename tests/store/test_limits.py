@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from notify_core import State
+from notify_core import State, StoreError
 from notify_core.settings import Limit
 from notify_core.store import Intent, Outcome, Store, Worker
-from notify_core.store.slots import RECHECK
+from notify_core.store.slots import RECHECK, Ledger
 from tests.store.workshop import Clock, by, emptied, entry, number, put, settle, states, take, taken
 
 THREE_IN_TEN = Limit(per="recipient", count=3, within=10)
@@ -238,6 +238,29 @@ def test_purged_slots_are_free_ones(store: Store, worker: Worker, clock: Clock) 
     assert store.purge(clock.after(-1000)).rows["limit slots"] == 1
     put(store, 1, text="else")
     assert send(store, worker, Limit(per="recipient", count=1, within=100)) == []
+
+
+def test_slots_are_taken_alone(
+    store: Store, worker: Worker, url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one claim takes slots of an account no other can look how many there are."""
+    put(store, 1, 2)
+    plan = by("clinic.json", limits=[FIVE_IN_ALL])
+    close = Ledger.close
+    tried: list[str] = []
+
+    def closing(self: Ledger) -> None:
+        monkeypatch.undo()
+        with (
+            Store(url, busy=0.05, clock=clock) as other,
+            pytest.raises(StoreError, match="locked by another") as caught,
+        ):
+            take(other, worker, most=1, plan=plan)
+        tried.append(str(caught.value))
+        close(self)
+
+    monkeypatch.setattr(Ledger, "close", closing)
+    assert len(taken(take(store, worker, most=1, plan=plan))) == len(tried) == 1
 
 
 def claim_under_a_limit(url: str, count: int) -> int:
