@@ -188,11 +188,11 @@ class Notifier:
         for path in self._way(route, via).paths:
             worded = path.worded(message)
             try:
-                path.check(worded)
+                segments = path.check(worded)
             except InvalidMessage as error:
                 reasons.append(str(error))
             else:
-                return Estimate(path=path.name, segments=path.segments(worded), recipients=len(worded.to))
+                return Estimate(path=path.name, segments=segments, recipients=len(worded.to))
         raise InvalidMessage(f"no path can carry the message: {'; '.join(dict.fromkeys(reasons))}")
 
     def balance(self, account: str) -> Balance:

@@ -165,7 +165,6 @@ class _Walk:
         fit = self._fit(path, worded, self._candidates(path))
         if not fit:
             return
-        self.segments = self.segments or path.segments(worded)
         recipients = self._within_limits(path, fit, worded)
         if recipients:
             self._announce(path, len(recipients))
@@ -182,7 +181,7 @@ class _Walk:
         if not recipients:
             return ()
         try:
-            path.check(worded.narrowed(recipients))
+            count = path.check(worded.narrowed(recipients))
         except InvalidMessage as error:
             others = tuple(number for number in recipients if number not in error.recipients)
             if others in ((), recipients):
@@ -191,6 +190,7 @@ class _Walk:
             refused = SendError(str(error), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
             self._bar(path, tuple(number for number in recipients if number in error.recipients), refused)
             return self._fit(path, worded, others)
+        self.segments = self.segments or count
         return recipients
 
     def _within_limits(self, path: Path, recipients: tuple[str, ...], worded: Message) -> tuple[str, ...]:

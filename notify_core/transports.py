@@ -83,14 +83,18 @@ class Path:
         """How many segments each recipient of a worded message costs; 1 for what is no SMS."""
         return segments(message.text, self.account.settings.segment_alphabet) if isinstance(message, Sms) else 1
 
-    def check(self, message: Message) -> None:
-        """Raise ``InvalidMessage`` where this path cannot carry a worded message, before anything is sent."""
+    def check(self, message: Message) -> int:
+        """The segments that a worded message costs each recipient, if this path can carry it.
+
+        Raises ``InvalidMessage`` where it cannot, before anything is sent.
+        """
         self._bound_send(message)
         most = self.account.settings.max_segments
         if (count := self.segments(message)) > most:
             raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}{self._room(message)}")
         if self._check is not None:
             self._ask_check(self._check, message)
+        return count
 
     def _room(self, message: Message) -> str:
         settings = self.account.settings
