@@ -61,20 +61,22 @@ def _run(work: _Runnable, size: str, address: str) -> None:
     def stop(number: int, _frame: Any) -> None:
         work.stop()
         if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _end_at_once)
             # In a thread, because the one that was interrupted may be in the middle of writing there.
             threading.Thread(target=terminal.complain, args=(_STOPPING,)).start()
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, stop)
     terminal.show(f"Sending what is enqueued in {address}: {size}. Ctrl-C stops it.")
-    try:
-        work.run()
-    except KeyboardInterrupt:
-        terminal.complain(_AT_ONCE)
-        sys.stdout.flush()
-        os._exit(130)  # an ordinary end would wait for the threads that still ask a gateway, for as long as it takes
+    work.run()
     terminal.show("Stopped.")
+
+
+def _end_at_once(_number: int, _frame: object) -> None:
+    """End without waiting: an ordinary end would wait for the threads that still ask a gateway."""
+    terminal.complain(_AT_ONCE)
+    sys.stdout.flush()
+    os._exit(130)
 
 
 _STOPPING = "Stopping: waiting up to 30 s for the requests that are under way. A second Ctrl-C does not wait."
