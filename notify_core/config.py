@@ -11,12 +11,15 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    WithJsonSchema,
     create_model,
     field_validator,
 )
@@ -31,6 +34,22 @@ from notify_core.templates import Templates
 from notify_core.yaml import Document, Place, read
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+def _spans(hours: str) -> str:
+    found = _HOURS.fullmatch(hours)
+    if not found or found.groups()[:2] == found.groups()[2:]:
+        raise ValueError("expected two times of the day such as 21:00-08:00")
+    return hours
+
+
+QuietHours = Annotated[
+    str, AfterValidator(_spans), WithJsonSchema({"type": "string", "pattern": f"^{_HOURS.pattern}$"})
+]
+"""A span of the day, ``21:00-08:00``, which may go over midnight."""
 
 
 def _listed(value: object) -> object:
@@ -64,6 +83,10 @@ class RouteSettings(Strict):
     """Send to recipients who opted out too: for codes and appointments, never for advertising."""
     wipe_texts: Literal["never", "final"] = "never"
     """final: the text is removed from the store once nothing can become of the message any more."""
+    quiet_hours: QuietHours | None = None
+    """Hours, such as 21:00-08:00 by the recipient's own clock, in which nothing leaves: it waits for their end."""
+    schedule: Literal["provider", "local"] = "provider"
+    """Who holds a message with a time to leave. provider: the gateway. local: the outbox, where it can be cancelled."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -117,6 +140,36 @@ _NEEDS = {"sqlite": _SQLALCHEMY, "postgresql": _POSTGRESQL, "postgresql+psycopg"
 """What an address needs, by how it begins: the extra, the package and its module."""
 
 
+Event = Literal["reported", "received", "balance_low", "balance_recovered"]
+"""What a webhook can be told."""
+
+
+class WebhookSettings(Strict):
+    """An address of the application's that is told what happens, signed by the rules of standardwebhooks.com."""
+
+    url: str
+    """The address, with https://; http:// to this machine only."""
+    secrets: tuple[SecretStr, ...] = Field(min_length=1)
+    """Keys of the signature, as whsec_ and base64 of 24 to 64 bytes. Several while one replaces another."""
+    events: tuple[Event, ...] = get_args(Event)
+    """What it is told."""
+    accounts: tuple[str, ...] = ()
+    """Of which accounts it is told; all of them where none is named."""
+    timeout: Duration = 10.0
+    """How long it may take to answer; any status 2xx means that it has it."""
+    expires: Duration = 259200.0
+    """How long an event is offered again and again (3d) before it is given up."""
+
+
+class ServerSettings(Strict):
+    """What `notify serve` offers beside the addresses for pushes."""
+
+    tokens: tuple[Annotated[SecretStr, Field(min_length=16)], ...] = ()
+    """Who knows one of these may use the API, the dashboard and the metrics. Without them only pushes are served."""
+    proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Reverse proxies whose X-Forwarded-For is believed."""
+
+
 class FileSettings(Strict):
     """A configuration file."""
 
@@ -128,6 +181,10 @@ class FileSettings(Strict):
     """Ordered lists of paths, by name. `default` is used where none is named."""
     store: Annotated[StoreSettings, BeforeValidator(_addressed)] | None = None
     """The store (an address, or a block): messages can be enqueued then, and what is sent is recorded."""
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
+    """Addresses of applications that are told of reports, inbound messages and low balances, by name. Need a store."""
+    server: ServerSettings = ServerSettings()
+    """What `notify serve` offers, and to whom."""
     templates: dict[str, str] = Field(default_factory=dict)
     """Named texts with {{ values }}, in Jinja2."""
     transports: dict[str, str] = Field(default_factory=dict)
@@ -160,6 +217,8 @@ class Config:
     templates: Templates = field(repr=False)
     plugins: Plugins = field(repr=False)
     store: StoreSettings | None = None
+    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+    server: ServerSettings = field(default_factory=ServerSettings)
     file: str
     lines: Mapping[str, int] = field(repr=False)
 
@@ -246,6 +305,8 @@ class _Check:
             templates=templates,
             plugins=plugins,
             store=file.store,
+            webhooks=file.webhooks,
+            server=file.server,
             file=self._document.file,
             lines={name: self._document.lines.get(("accounts", name), 0) for name in accounts},
         )

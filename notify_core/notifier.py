@@ -207,7 +207,7 @@ class Notifier:
         path = self._able(account, "status")
         reports = path.reports(task_id)
         for report in reports:
-            self._config.plugins.tell("reported", account=path.account.name, report=report)
+            self._config.plugins.tell("reported", account=path.account.name, report=report, delivery=None)
         return reports
 
     def inbound(self, account: str) -> list[Inbound]:

@@ -29,7 +29,9 @@ from notify_core.redaction import located
 GROUP = "notify"
 CAPABILITIES = ("send", "balance", "status", "inbound", "push", "change_password", "sandbox")
 """The hooks whose presence is a capability, in the order in which they are shown."""
-EVENTS = frozenset({"sent", "attempted", "failed_over", "in_doubt", "reported", "received"})
+EVENTS = frozenset(
+    {"sent", "attempted", "failed_over", "in_doubt", "reported", "received", "balance_low", "balance_recovered"}
+)
 """The hooks that tell what happened: anybody may implement them."""
 
 log = logging.getLogger("notify")

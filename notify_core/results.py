@@ -35,7 +35,7 @@ class Attempt:
 class Delivery:
     """The message to one recipient (E.164): its state, the path and the gateway's task id, and why it was refused.
 
-    ``id`` is its number in the store; 0 without one.
+    ``id`` is its number in the store, 0 without one; ``key`` is that of its message, where it has one.
     """
 
     recipient: str
@@ -44,6 +44,7 @@ class Delivery:
     task_id: str = ""
     error: SendError | None = None
     id: int = 0
+    key: str = ""
 
     def __repr__(self) -> str:
         return f"Delivery({mask(self.recipient)}, {self.state}, path={self.path!r}, task_id={self.task_id!r})"

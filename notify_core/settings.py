@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     PlainSerializer,
     SecretStr,
     ValidationInfo,
@@ -29,7 +31,19 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["AccountSettings", "Duration", "Limit", "SecretStr", "Strict", "file_name", "is_loopback", "named_file"]
+__all__ = [
+    "AccountSettings",
+    "CreditSettings",
+    "Duration",
+    "Limit",
+    "PullSettings",
+    "PushSettings",
+    "SecretStr",
+    "Strict",
+    "file_name",
+    "is_loopback",
+    "named_file",
+]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -112,6 +126,42 @@ class Limit(Strict):
     """Count only messages whose text contains this (such as 验证码)."""
 
 
+class PullSettings(Strict):
+    """How a worker fetches what waits at the gateway. What is handed out to one reader is gone for all others."""
+
+    reports: Duration | None = None
+    """How often delivery reports are fetched; without it they are not."""
+    inbound: Duration | None = None
+    """How often messages from subscribers are fetched; without it they are not."""
+    batch: int = Field(default=4000, ge=1)
+    """How many reports one request asks for, where the gateway takes a number."""
+
+
+def _both(value: object) -> object:
+    """One span stands for both kinds."""
+    return {"reports": value, "inbound": value} if isinstance(value, str | timedelta) else value
+
+
+class PushSettings(Strict):
+    """Who may push reports and inbound messages to `notify serve`, at /push/{account}/{token}."""
+
+    tokens: tuple[Annotated[SecretStr, Field(min_length=16)], ...] = Field(min_length=1)
+    """Unguessable words of 16 characters or more, such as `openssl rand -hex 16` makes; each of them is valid."""
+    allow: tuple[IPvAnyNetwork, ...] = ()
+    """The addresses and networks that may push, such as 203.0.113.0/24; without them any may that knows a token."""
+
+
+class CreditSettings(Strict):
+    """When an account's credit is looked at, and from where it is low."""
+
+    every: Duration | None = None
+    """How often a worker asks for the balance; without it the credit is known from replies only."""
+    low: Decimal | None = None
+    """The units (the provider's own) below which `balance_low` is told."""
+    low_days: float | None = Field(default=None, gt=0)
+    """The same in days: `balance_low` is told when the credit lasts less long at the pace of recent traffic."""
+
+
 class AccountSettings(Strict):
     """An account at a provider: credentials, address, signature, limits."""
 
@@ -139,6 +189,15 @@ class AccountSettings(Strict):
     """How long an idle connection is kept. Shorter than the gateway keeps it, so that none is found cut."""
     connections: int = Field(default=64, ge=1)
     """The most connections that are kept open for the next message."""
+
+    pull: Annotated[PullSettings, BeforeValidator(_both)] | None = None
+    """Fetch reports and inbound messages in the worker: a span such as 30s, or a block. Needs a store."""
+    push: PushSettings | None = None
+    """Take reports and inbound messages that the gateway pushes to `notify serve`. Needs a store."""
+    credit: CreditSettings = CreditSettings()
+    """How the balance is watched."""
+    opt_out_words: tuple[str, ...] = ("退订", "TD", "T", "N", "0000")
+    """An inbound message that says one of these, in either case, puts its sender on the account's opt-out list."""
 
     @field_validator("signature")
     @classmethod
