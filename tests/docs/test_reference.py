@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 import notify_core
 from docs import generate
-from notify_core.config import FileSettings, RouteSettings, StoreSettings
+from notify_core.config import FileSettings, RouteSettings, ServerSettings, StoreSettings, WebhookSettings
 from notify_core.sandbox import KINDS
-from notify_core.settings import AccountSettings, Limit
+from notify_core.settings import AccountSettings
 from tests.docs.pages import ROOT, Page
 
 CONFIGURATION = Page("docs/reference/configuration.md")
@@ -26,7 +26,8 @@ SANDBOX = Page("docs/reference/sandbox.md")
 
 def models() -> Iterator[type[BaseModel]]:
     """Every model of the YAML."""
-    yield from (FileSettings, RouteSettings, StoreSettings, AccountSettings, Limit)
+    yield from (FileSettings, RouteSettings, StoreSettings, WebhookSettings, ServerSettings, AccountSettings)
+    yield from generate.COMMON
     for model in generate.providers().values():
         yield model
         yield from generate.blocks_within(model)
