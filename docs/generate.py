@@ -239,7 +239,7 @@ EXAMPLES: Mapping[str, str] = {
     "store.url": "sqlite:///notify.db",
     "push.tokens": "[an-unguessable-word-0123456789]",
     "webhook.url": "https://shop.example/notify",
-    "webhook.secrets": "[whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHk=]",
+    "webhook.secrets": "[whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHkh]",
     "codes": '{"1001": message}',
 }
 """What stands at a place that has no default; the longest end of the place counts."""

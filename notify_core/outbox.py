@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from notify_core import routing
 from notify_core.config import RouteSettings
+from notify_core.credit import Purse
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.lease import Lease
 from notify_core.messages import Message
@@ -80,13 +81,25 @@ PLAIN = Posting()
 
 
 class Outbox:
-    """``terms`` gives those of a way, and raises ``InvalidMessage`` for one that the configuration does not have."""
+    """``terms`` gives those of a way, and raises ``InvalidMessage`` for one that the configuration does not have.
+
+    ``purses`` are the accounts' credit in this process, which it shares with others through the store; ``targets`` says
+    which webhooks are told of it.
+    """
 
     def __init__(
-        self, store: Store, terms: Callable[[Way], Terms], now: Callable[[], datetime], tell: routing.Tell
+        self,
+        store: Store,
+        terms: Callable[[Way], Terms],
+        now: Callable[[], datetime],
+        tell: routing.Tell,
+        purses: Mapping[str, Purse],
+        targets: Callable[[str], Mapping[str, Sequence[str]]],
     ) -> None:
         self.store = store
         self.terms = terms
+        self.purses = purses
+        self._targets = targets
         self._now = now
         self._tell = tell
         self._lock = threading.Lock()
@@ -97,6 +110,7 @@ class Outbox:
         """Take leave of the store, and close it."""
         if self._lease is not None and self._process == os.getpid():
             self._lease.close()
+        self.note_credit()
         self.store.close()
 
     # --- putting in
@@ -116,6 +130,10 @@ class Outbox:
         """Raises ``InvalidMessage`` where no path of the route can carry the message."""
         carriers(terms.route.paths, message)
         settings = terms.settings
+        if settings.schedule == "local" and message.send_at is not None:
+            posting = replace(posting, due=max(message.send_at, posting.due or message.send_at))
+            message = message.unscheduled()
+        terms.route.check_time(message)
         return Entry(
             message=message,
             way=terms.way,
@@ -152,6 +170,7 @@ class Outbox:
             paths = {recipient: parcel.path for parcel in claim.parcels for recipient in parcel.deliveries}
             result = self._walk(terms.route, order, going, paths, _end(going, started))
             lease.record(going.outcomes(result, _never))
+            self.note_credit()
         states = {delivery.recipient: delivery for delivery in result.deliveries} | ended
         return self._told(replace(result, deliveries=tuple(states[recipient] for recipient in message.to)), numbers)
 
@@ -201,6 +220,30 @@ class Outbox:
         path, worded = carriers(route.paths, message)[0]
         deliveries = tuple(map(_told_before, reversed(stored)))
         return Result(route=route.name, deliveries=deliveries, attempts=(), segments=path.segments(worded))
+
+    # --- credit
+
+    def note_credit(self) -> None:
+        """Let the store know what was learned of the accounts' credit, if anything. Never raises."""
+        for purse in self.purses.values():
+            if note := purse.note():
+                try:
+                    targets = self._targets(note.purse)
+                    self.store.note_balance(note.purse, note.units, note.at, note.rule, targets)
+                except StoreError as error:
+                    purse.unnoted()
+                    log.warning("a balance was not noted: %s", error, extra={"action": "balance_unnoted"})
+
+    def look_at_credit(self) -> None:
+        """Learn what other processes found out, where an account is without credit here. Raises ``StoreError``."""
+        if any(purse.short is not None for purse in self.purses.values()):
+            self.read_credit()
+
+    def read_credit(self) -> None:
+        """Learn what other processes found out of any account. Raises ``StoreError``."""
+        for name, standing in self.store.balances().items():
+            if name in self.purses:
+                self.purses[name].told(standing.units, standing.at, low=standing.low)
 
     # --- for workers
 
@@ -305,6 +348,7 @@ def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
             found = carriers(order, message)
         except InvalidMessage:  # the configuration changed since it was enqueued; the walk says so
             return [Intent(order[0].name)]
+        found.sort(key=_without_credit)
         intents: dict[str, Intent] = {}
         for path, worded in found:
             if path.account.name not in intents:
@@ -312,6 +356,12 @@ def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
         return tuple(intents.values())
 
     return plan
+
+
+def _without_credit(carrier: tuple[Path, Message]) -> bool:
+    """Whether the path's account cannot pay for one recipient: the claim then counts on another, if there is one."""
+    path, worded = carrier
+    return path.purse.short is not None and path.purse.lacks(path.segments(worded))
 
 
 def intended(path: Path, text: str) -> Intent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from notify_core.errors import SendError
 from notify_core.phones import mask
@@ -14,7 +15,9 @@ from notify_core.states import State
 class Attempt:
     """One submission that was tried: by which path, when (aware), for how long (seconds), for whom, and its outcome.
 
-    ``state`` is ACCEPTED, REJECTED (surely not) or IN_DOUBT. ``raw`` is the gateway's reply, redacted.
+    ``state`` is ACCEPTED, REJECTED (surely not) or IN_DOUBT. ``raw`` is the gateway's reply, redacted. ``balance`` is
+    the credit left, where the reply tells it and can be believed: it took the message, or refused it for want of credit.
+    ``segments`` is what the message costs each recipient.
     """
 
     path: str
@@ -25,6 +28,8 @@ class Attempt:
     task_id: str = ""
     error: SendError | None = None
     raw: str = ""
+    balance: Decimal | None = None
+    segments: int = 1
 
     def __repr__(self) -> str:
         why = f", {self.error}" if self.error else ""

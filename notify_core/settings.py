@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -40,6 +40,7 @@ __all__ = [
     "PushSettings",
     "SecretStr",
     "Strict",
+    "address_problem",
     "file_name",
     "is_loopback",
     "named_file",
@@ -136,6 +137,12 @@ class PullSettings(Strict):
     batch: int = Field(default=4000, ge=1)
     """How many reports one request asks for, where the gateway takes a number."""
 
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.reports is None and self.inbound is None:
+            raise ValueError("say how often: a span such as 30s, or a block with `reports:`, `inbound:` or both")
+        return self
+
 
 def _both(value: object) -> object:
     """One span stands for both kinds."""
@@ -210,7 +217,8 @@ class AccountSettings(Strict):
     @field_validator("base_url")
     @classmethod
     def _secure_address(cls, base_url: str, others: ValidationInfo) -> str:
-        if problem := _address_problem(base_url, allow_insecure=others.data.get("allow_insecure", False)):
+        allowed = others.data.get("allow_insecure", False)
+        if problem := address_problem(base_url, "" if allowed else _IN_CLEAR):
             raise ValueError(problem)
         return base_url.rstrip("/")
 
@@ -234,10 +242,13 @@ def _secrets(value: object) -> Iterator[str]:
             yield from _secrets(inner)
 
 
-def _address_problem(base_url: str, *, allow_insecure: bool) -> str:
-    """What is wrong with a base address, or nothing."""
+_IN_CLEAR = "http:// would send the password in clear; use https://, or set allow_insecure: true"
+
+
+def address_problem(address: str, insecure: str) -> str:
+    """What is wrong with an address, or nothing. ``insecure`` says it of http:// to other machines; empty allows it."""
     try:
-        parts = urlsplit(base_url)
+        parts = urlsplit(address)
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError as error:
         return f"not an address: {error}"
@@ -245,9 +256,7 @@ def _address_problem(base_url: str, *, allow_insecure: bool) -> str:
         return "expected an address such as https://sh2.ipyy.com"
     if parts.username or parts.password or parts.query or parts.fragment:
         return "expected an address without credentials, query or fragment"
-    if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname):
-        return "http:// would send the password in clear; use https://, or set allow_insecure: true"
-    return ""
+    return insecure if parts.scheme == "http" and not is_loopback(parts.hostname) else ""
 
 
 def is_loopback(host: str) -> bool:

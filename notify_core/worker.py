@@ -277,8 +277,9 @@ class Worker:
             return _LOOK
         most = self._sizes.get(key, _CLAIM)
         plan = planned(partial(route.order, random.random))
+        wait = route.quiet.waits(datetime.now(UTC)) if route.quiet else None
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
-        claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan)
+        claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan, wait=wait)
         self._counter.put(list(_tasks(key, claim, route, now)))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
         if taken == most:
@@ -322,6 +323,8 @@ class Worker:
                 self._store.lapse()
                 self._store.expire()
                 self._store.wipe(datetime.now(UTC) - _REPORTED_BY)
+                self._outbox.note_credit()
+                self._outbox.look_at_credit()
             except StoreError as error:
                 log.warning("not swept: %s", error, extra={"action": "unswept"})
 
