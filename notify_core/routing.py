@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -19,7 +19,7 @@ from notify_core.events import FailedOver, InDoubt
 from notify_core.messages import Accepted, Message, Sms
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
-from notify_core.transports import Path, detached
+from notify_core.transports import Fit, Path, detached
 
 log = logging.getLogger("notify")
 
@@ -102,6 +102,28 @@ def send(
     return result
 
 
+def first_fit(paths: Iterable[Path], message: Message) -> Fit:
+    """What the first of the paths that can carry an addressed message to anybody makes of it.
+
+    Raises ``InvalidMessage`` where none can.
+    """
+    reasons: list[InvalidMessage] = []
+    for path in paths:
+        try:
+            fit = path.fit(path.worded(message))
+        except InvalidMessage as error:
+            reasons.append(error)
+        else:
+            if fit.recipients:
+                return fit
+            reasons += fit.refused
+    raise _no_carrier(reasons)
+
+
+def _no_carrier(reasons: Iterable[InvalidMessage]) -> InvalidMessage:
+    return InvalidMessage(f"no path can carry the message: {'; '.join(dict.fromkeys(map(str, reasons)))}")
+
+
 def walk(
     route: Route,
     message: Message,
@@ -138,7 +160,7 @@ class _Walk:
     done: dict[str, Delivery] = field(default_factory=dict)
     doubts: dict[str, Delivery] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
-    unfit: list[str] = field(default_factory=list)
+    unfit: list[InvalidMessage] = field(default_factory=list)
     barred: set[str] = field(default_factory=set)  # accounts that are of no use for this message any more
     barred_numbers: set[tuple[str, str]] = field(default_factory=set)  # (account, recipient)
     segments: int = 0
@@ -181,17 +203,18 @@ class _Walk:
         if not recipients:
             return ()
         try:
-            count = path.check(worded.narrowed(recipients))
+            fit = path.fit(worded.narrowed(recipients))
         except InvalidMessage as error:
-            others = tuple(number for number in recipients if number not in error.recipients)
-            if others in ((), recipients):
-                self.unfit.append(str(error))
-                return ()
-            refused = SendError(str(error), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
-            self._bar(path, tuple(number for number in recipients if number in error.recipients), refused)
-            return self._fit(path, worded, others)
-        self.segments = self.segments or count
-        return recipients
+            self.unfit.append(error)
+            return ()
+        if not fit.recipients:
+            self.unfit += fit.refused
+            return ()
+        for reason in fit.refused:
+            refused = SendError(str(reason), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
+            self._bar(path, [number for number in reason.recipients if number in self.pending], refused)
+        self.segments = self.segments or fit.segments
+        return fit.recipients
 
     def _within_limits(self, path: Path, recipients: tuple[str, ...], worded: Message) -> tuple[str, ...]:
         try:
@@ -356,8 +379,7 @@ class _Walk:
     def result(self) -> Result:
         """What became of the message for each recipient, in the order of the message."""
         if not self.attempts and self.unfit and not any(self.pending.values()):
-            reasons = "; ".join(dict.fromkeys(self.unfit))
-            raise InvalidMessage(f"no path can carry the message: {reasons}")
+            raise _no_carrier(self.unfit)
         return Result(
             route=self.route.name,
             deliveries=tuple(self.done.get(number) or self._unsent(number) for number in self.message.to),
