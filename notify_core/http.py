@@ -317,7 +317,7 @@ class _Address:
         self.pool = manager.connection_from_url(prepared.url)
         self.pool.keep_alive = keep_alive
         self.target = adapter.request_url(prepared, session.proxies)
-        self.where = _host_and_port(prepared.url) + (f" through the proxy {_host_and_port(proxy)}" if proxy else "")
+        self.where = _host_and_port(url) + (f" through the proxy {_host_and_port(proxy)}" if proxy else "")
         self.headers = {name: value for name, value in prepared.headers.items() if name != "Content-Length"}
 
 

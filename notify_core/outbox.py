@@ -246,6 +246,9 @@ class Claimed:
         self._paths.update({each: path.name for each in others if each not in waits})
         return waits
 
+    def spend(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """See ``routing.Journal``. The store counts them when it records what became of them, in one transaction."""
+
     def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
         """See ``routing.Journal``."""
         if not intended(path, text).limits:

@@ -57,7 +57,7 @@ class Route:
 
 
 class Journal(Protocol):
-    """Asked before a message leaves, and told when it surely did not: it keeps the limits, and a store's intent."""
+    """Asked before a message leaves, and told whether it did: it keeps the limits, and a store's intent."""
 
     def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
         """The message is about to leave by ``path``: take a slot for each recipient under every limit of its account.
@@ -65,6 +65,9 @@ class Journal(Protocol):
         Returns those over a limit, with the seconds after which they could go; nothing is taken for them. Raises
         ``StoreError`` where that cannot be noted: then nobody's may leave.
         """
+
+    def spend(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """It left for these, or may have: count what was taken of the account from now on."""
 
     def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
         """It surely was not sent to these: free what was taken of the account."""
@@ -76,6 +79,10 @@ class InProcess:
     def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
         """See ``Journal``."""
         return path.account.limits.take(recipients, text)
+
+    def spend(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """See ``Journal``."""
+        path.account.limits.spend(recipients, text)
 
     def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
         """See ``Journal``."""
@@ -246,18 +253,20 @@ class _Walk:
 
     def _submit_all(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> None:
         waiting = [recipients[i : i + path.max_recipients] for i in range(0, len(recipients), path.max_recipients)]
-        while waiting and not self.late():
-            chunk = waiting.pop(0)
-            verdict = self._submit(path, worded.narrowed(chunk))
-            if verdict is None:
-                continue
-            if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
-                waiting = [*self._others(path, worded, chunk, verdict), *waiting]
-            elif verdict.sent is Sent.NO or verdict.scope is Scope.TRANSPORT or self.route.resend_doubt:
-                self._leave(path, waiting, verdict)
-                break
-        for unsent in waiting:
-            self.journal.give_back(path, unsent, said(worded))
+        try:
+            while waiting and not self.late():
+                chunk = waiting.pop(0)
+                verdict = self._submit(path, worded.narrowed(chunk))
+                if verdict is None:
+                    continue
+                if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
+                    waiting = [*self._others(path, worded, chunk, verdict), *waiting]
+                elif verdict.sent is Sent.NO or verdict.scope is Scope.TRANSPORT or self.route.resend_doubt:
+                    self._leave(path, waiting, verdict)
+                    break
+        finally:
+            for unsent in waiting:
+                self.journal.give_back(path, unsent, said(worded))
 
     def _leave(self, path: Path, unsent: list[tuple[str, ...]], verdict: SendError) -> None:
         """Note why a path was not tried for the rest of its recipients: where it just failed, they would fail too."""
@@ -279,6 +288,9 @@ class _Walk:
             self._note(path, at, started, worded.to, verdict)
             self._failed(path, worded, verdict)
             return verdict
+        except BaseException:  # such as Ctrl-C: nobody will learn whether it left
+            self.journal.spend(path, worded.to, said(worded))
+            raise
         path.breaker.succeeded()
         self._note(path, at, started, worded.to, accepted)
         self._accepted(path, worded, accepted)
@@ -305,12 +317,14 @@ class _Walk:
             log.info("%s by %s: %s", attempt.state, path.name, error or f"{len(recipients)} recipients", extra=facts)
 
     def _accepted(self, path: Path, worded: Message, accepted: Accepted) -> None:
-        for number in worded.to:
-            if number not in accepted.refused:
-                self._settle(Delivery(recipient=number, state=State.ACCEPTED, path=path.name, task_id=accepted.task_id))
-        for number, error in accepted.refused.items():
+        refused = accepted.refused
+        taken = tuple(number for number in worded.to if number not in refused) if refused else worded.to
+        for number in taken:
+            self._settle(Delivery(recipient=number, state=State.ACCEPTED, path=path.name, task_id=accepted.task_id))
+        self.journal.spend(path, taken, said(worded))
+        for number, error in refused.items():
             if error.sent is Sent.UNKNOWN:
-                self._doubted(path, (number,), error)
+                self._doubted(path, worded, (number,), error)
             else:
                 self._bar(path, (number,), error)
                 self.journal.give_back(path, (number,), said(worded))
@@ -318,7 +332,7 @@ class _Walk:
     def _failed(self, path: Path, worded: Message, error: SendError) -> None:
         """Draw the consequences of a failed submission for its recipients, by the error's verdict."""
         if error.sent is Sent.UNKNOWN:
-            self._doubted(path, worded.to, error)
+            self._doubted(path, worded, worded.to, error)
             return
         self.previous = (path, error)
         if error.scope is not Scope.RECIPIENT:
@@ -336,7 +350,8 @@ class _Walk:
             self.barred.add(path.account.name)
         self.pending.update(dict.fromkeys(worded.to, error))
 
-    def _doubted(self, path: Path, recipients: tuple[str, ...], error: SendError) -> None:
+    def _doubted(self, path: Path, worded: Message, recipients: tuple[str, ...], error: SendError) -> None:
+        self.journal.spend(path, recipients, said(worded))
         if error.scope is Scope.TRANSPORT:
             path.breaker.failed()
         log.warning("in doubt by %s: %s", path.name, error, extra={"action": "in_doubt", "path": path.name})
