@@ -192,21 +192,27 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 class _Until(RawIOBase):
-    """Reads a socket until a moment (monotonic); then it is a timeout, however much has come by then."""
+    """Reads a socket for so many seconds; then it is a timeout, however much has come by then.
 
-    def __init__(self, raw: RawIOBase, sock: socket.socket, ends: float) -> None:
+    The socket's own timeout is that of the first read, and is cut for each of the others.
+    """
+
+    def __init__(self, raw: RawIOBase, sock: socket.socket, seconds: float) -> None:
         self._raw = raw
         self._sock = sock
-        self._ends = ends
+        self._ends = time.monotonic() + seconds
+        self._begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
+        if self._begun:
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+        self._begun = True
         return self._raw.readinto(buffer)
 
     def fileno(self) -> int:
@@ -223,7 +229,30 @@ class _WholeReply(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **keywords: Any) -> None:
         super().__init__(sock, *arguments, **keywords)
         if seconds := sock.gettimeout():
-            self.fp = BufferedReader(_Until(self.fp.detach(), sock, time.monotonic() + seconds))
+            self.fp = BufferedReader(_Until(self.fp.detach(), sock, seconds))
+
+
+class _OneWrite:
+    """A connection that writes a request with its body at once, where urllib3 writes the head first.
+
+    A second write is a system call, a second TLS record, and with many threads another wait for the interpreter.
+    """
+
+    _held: list[bytes] | None = None
+
+    def request(self, *target: Any, **options: Any) -> None:
+        self._held = []
+        try:
+            super().request(*target, **options)  # type: ignore[misc]
+        finally:
+            held, self._held = self._held, None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        if self._held is None:  # no part of a request, such as what a tunnel begins with
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
 
 class _MarksConnecting:
@@ -239,11 +268,11 @@ class _MarksConnecting:
             raise
 
 
-class _Connection(_MarksConnecting, HTTPConnection):
+class _Connection(_OneWrite, _MarksConnecting, HTTPConnection):
     pass
 
 
-class _TlsConnection(_MarksConnecting, HTTPSConnection):
+class _TlsConnection(_OneWrite, _MarksConnecting, HTTPSConnection):
     pass
 
 

@@ -62,7 +62,7 @@ class Message:
 
 @lru_cache
 def _slots(kind: type[Message]) -> tuple[tuple[str, Callable[[Message, object], None]], ...]:
-    """Each field's name, and what puts a value there past the frozen class, in half of ``object.__setattr__``'s time."""
+    """Each field's name, and what puts a value there although the class is frozen."""
     return tuple((each.name, getattr(kind, each.name).__set__) for each in fields(kind))
 
 
