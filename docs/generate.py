@@ -385,8 +385,8 @@ def exception_rows() -> Iterator[tuple[str, str, str]]:
     for verdict, exceptions in (("no", http.SURELY_NOT), ("unknown", http.IN_DOUBT)):
         for words in dict.fromkeys(exceptions.values()):
             names = dict.fromkeys(cls.__name__ for cls, said in exceptions.items() if said == words)
-            yield ", ".join(f"`{name}`" for name in names), verdict, words
-    yield "any of these while the connection was being made", "no", "… before the connection stood"
+            yield ", ".join(f"`{name}`" for name in names), verdict, words.format(where="HOST:PORT")
+    yield "any of these while the connection was being made", "no", "… before the connection to HOST:PORT stood"
 
 
 def status_rows() -> Iterator[tuple[str, str, str]]:

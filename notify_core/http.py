@@ -31,7 +31,7 @@ from requests.utils import check_header_validity, get_environ_proxies, requote_u
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import Retry as Retries
-from urllib3.util import Timeout
+from urllib3.util import Timeout, parse_url
 
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.exchange import Reply
@@ -45,6 +45,7 @@ MOST_BYTES = 8 * 1024 * 1024
 
 _NO_HEADERS: Mapping[str, str] = {}
 _CHUNK = 65536
+_PORTS = {"http": 80, "https": 443}
 _CONNECTING = "notify_connecting"
 _ONCE = Retries(total=False, redirect=False)
 
@@ -52,9 +53,9 @@ _ONCE = Retries(total=False, redirect=False)
 # --- what a failure means -------------------------------------------------------------------------------------------
 
 SURELY_NOT: dict[type[BaseException], str] = {
-    urllib3.exceptions.NameResolutionError: "the host name cannot be resolved; check base_url and DNS",
-    urllib3.exceptions.NewConnectionError: "no connection; is the gateway reachable from here?",
-    urllib3.exceptions.ConnectTimeoutError: "no connection within connect_timeout",
+    urllib3.exceptions.NameResolutionError: "the name of {where} cannot be resolved; check base_url and DNS",
+    urllib3.exceptions.NewConnectionError: "no connection to {where}; is it reachable from here?",
+    urllib3.exceptions.ConnectTimeoutError: "no connection to {where} within connect_timeout",
     urllib3.exceptions.ProxySchemeUnknown: "the proxy's address is not one; check HTTPS_PROXY",
     urllib3.exceptions.ProxySchemeUnsupported: "the proxy's scheme is not supported",
     urllib3.exceptions.EmptyPoolError: "every connection is in use",
@@ -62,7 +63,7 @@ SURELY_NOT: dict[type[BaseException], str] = {
     urllib3.exceptions.LocationValueError: "not an address",
     urllib3.exceptions.URLSchemeUnknown: "not an http or https address",
     urllib3.exceptions.HostChangedError: "the address left the gateway's host",
-    requests.exceptions.ConnectTimeout: "no connection within connect_timeout",
+    requests.exceptions.ConnectTimeout: "no connection to {where} within connect_timeout",
     requests.exceptions.InvalidURL: "not an address",
     requests.exceptions.InvalidSchema: "not an http or https address",
     requests.exceptions.MissingSchema: "not an http or https address",
@@ -70,7 +71,7 @@ SURELY_NOT: dict[type[BaseException], str] = {
     requests.exceptions.InvalidHeader: "a header has a value that HTTP cannot carry",
     requests.exceptions.InvalidJSONError: "the request cannot be written as JSON",
 }
-"""Exceptions after which nothing can have reached the gateway, whatever else happened."""
+"""Exceptions after which nothing can have reached the gateway, whatever else happened. ``{where}`` is its address."""
 
 IN_DOUBT: dict[type[BaseException], str] = {
     urllib3.exceptions.ReadTimeoutError: "no answer within read_timeout",
@@ -95,11 +96,13 @@ IN_DOUBT: dict[type[BaseException], str] = {
 """Exceptions after which the gateway may have the request, unless they rose while the connection was being made."""
 
 
-_SILENT_HANDSHAKE = "no connection within connect_timeout: the TLS handshake got no answer; check the port of base_url"
+_SILENT_HANDSHAKE = (
+    "no connection to {where} within connect_timeout: the TLS handshake got no answer; check the port of base_url"
+)
 
 
-def failure(error: BaseException) -> SendError:
-    """The verdict on what the network raised: surely not sent, or in doubt.
+def failure(error: BaseException, where: str = "the gateway") -> SendError:
+    """The verdict on what the network raised: surely not sent, or in doubt. ``where`` is the gateway's host and port.
 
     requests has one ``ConnectionError`` for "refused" and for "cut after reading all", so the cause underneath decides;
     and whatever rose before the connection stood, a TLS handshake included, sent nothing.
@@ -107,11 +110,13 @@ def failure(error: BaseException) -> SendError:
     causes = _causes(error)
     kinds = [_kind(cause) for cause in causes]
     if surely := next((kind for kind in kinds if kind in SURELY_NOT), None):
-        return SendError(SURELY_NOT[surely], sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
+        words = SURELY_NOT[surely].format(where=where)
+        return SendError(words, sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
     words = IN_DOUBT[kinds[0]]
     if any(getattr(cause, _CONNECTING, False) for cause in causes):
         late = any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes)
-        words = _SILENT_HANDSHAKE if late else f"{words} before the connection stood{_certificate(causes)}"
+        early = f"{words} before the connection to {where} stood{_certificate(causes)}"
+        words = _SILENT_HANDSHAKE.format(where=where) if late else early
         return SendError(words, sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
     return SendError(words, sent=Sent.UNKNOWN, scope=Scope.TRANSPORT)
 
@@ -187,21 +192,27 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 class _Until(RawIOBase):
-    """Reads a socket until a moment (monotonic); then it is a timeout, however much has come by then."""
+    """Reads a socket for so many seconds; then it is a timeout, however much has come by then.
 
-    def __init__(self, raw: RawIOBase, sock: socket.socket, ends: float) -> None:
+    The socket's own timeout is that of the first read, and is cut for each of the others.
+    """
+
+    def __init__(self, raw: RawIOBase, sock: socket.socket, seconds: float) -> None:
         self._raw = raw
         self._sock = sock
-        self._ends = ends
+        self._ends = time.monotonic() + seconds
+        self._begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._sock.settimeout(left)
+        if self._begun:
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+        self._begun = True
         return self._raw.readinto(buffer)
 
     def fileno(self) -> int:
@@ -218,7 +229,30 @@ class _WholeReply(HTTPResponse):
     def __init__(self, sock: socket.socket, *arguments: Any, **keywords: Any) -> None:
         super().__init__(sock, *arguments, **keywords)
         if seconds := sock.gettimeout():
-            self.fp = BufferedReader(_Until(self.fp.detach(), sock, time.monotonic() + seconds))
+            self.fp = BufferedReader(_Until(self.fp.detach(), sock, seconds))
+
+
+class _OneWrite:
+    """A connection that writes a request with its body at once, where urllib3 writes the head first.
+
+    A second write is a system call, a second TLS record, and with many threads another wait for the interpreter.
+    """
+
+    _held: list[bytes] | None = None
+
+    def request(self, *target: Any, **options: Any) -> None:
+        self._held = []
+        try:
+            super().request(*target, **options)  # type: ignore[misc]
+        finally:
+            held, self._held = self._held, None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        if self._held is None:  # no part of a request, such as what a tunnel begins with
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
 
 class _MarksConnecting:
@@ -234,11 +268,11 @@ class _MarksConnecting:
             raise
 
 
-class _Connection(_MarksConnecting, HTTPConnection):
+class _Connection(_OneWrite, _MarksConnecting, HTTPConnection):
     pass
 
 
-class _TlsConnection(_MarksConnecting, HTTPSConnection):
+class _TlsConnection(_OneWrite, _MarksConnecting, HTTPSConnection):
     pass
 
 
@@ -300,9 +334,9 @@ class _Adapter(HTTPAdapter):
 
 
 class _Address:
-    """One address with all that is fixed about asking it: pool, target and headers."""
+    """One address with all that is fixed about asking it: pool, target and headers; ``where`` is what errors name."""
 
-    __slots__ = ("headers", "pool", "target")
+    __slots__ = ("headers", "pool", "target", "where")
 
     def __init__(self, session: requests.Session, method: str, url: str, keep_alive: float) -> None:
         prepared = session.prepare_request(requests.Request(method, url))
@@ -312,7 +346,14 @@ class _Address:
         self.pool = manager.connection_from_url(prepared.url)
         self.pool.keep_alive = keep_alive
         self.target = adapter.request_url(prepared, session.proxies)
+        self.where = _host_and_port(url) + (f" through the proxy {_host_and_port(proxy)}" if proxy else "")
         self.headers = {name: value for name, value in prepared.headers.items() if name != "Content-Length"}
+
+
+def _host_and_port(url: str) -> str:
+    """``sh2.ipyy.com:443``: an address without its path, its query, and the credentials that may stand in it."""
+    parts = parse_url(url)
+    return f"{parts.host}:{parts.port or _PORTS.get(parts.scheme or '', '')}"
 
 
 # --- the session -----------------------------------------------------------------------------------------------------
@@ -456,7 +497,7 @@ class Exchange:
         try:
             reply = self._reply(address, method, target, body, {**address.headers, **headers})
         except (OSError, urllib3.exceptions.HTTPError, requests.RequestException) as error:
-            verdict = failure(error)
+            verdict = failure(error, address.where)
             self.left = left_before or verdict.sent is Sent.UNKNOWN
             raise verdict from error
         except UnreadableReply as error:

@@ -193,18 +193,12 @@ class Notifier:
         return await asyncio.get_running_loop().run_in_executor(self._executor(), call)
 
     def estimate(self, message: Message, *, route: str = "", via: str = "") -> Estimate:
-        """What ``message`` costs by the first path that can carry it; nothing is sent. Raises ``InvalidMessage``."""
-        message = self._ready(message)
-        reasons = []
-        for path in self._way(route, via).paths:
-            worded = path.worded(message)
-            try:
-                segments = path.check(worded)
-            except InvalidMessage as error:
-                reasons.append(str(error))
-            else:
-                return Estimate(path=path.name, segments=segments, recipients=len(worded.to))
-        raise InvalidMessage(f"no path can carry the message: {'; '.join(dict.fromkeys(reasons))}")
+        """What ``message`` costs by the first path that can carry it, for those whom it reaches; nothing is sent.
+
+        Raises ``InvalidMessage``.
+        """
+        fit = routing.first_fit(self._way(route, via).paths, self._ready(message))
+        return Estimate(path=fit.path, segments=fit.segments, recipients=len(fit.recipients))
 
     def balance(self, account: str) -> Balance:
         """The credit of ``account``, or as the path of that name tells it. Raises ``SendError``, ``Unsupported``.

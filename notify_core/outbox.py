@@ -40,7 +40,7 @@ from notify_core.store import (
     Stored,
     Way,
 )
-from notify_core.transports import Path
+from notify_core.transports import Fit, Path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -128,7 +128,7 @@ class Outbox:
 
     def _entry(self, message: Message, terms: Terms, posting: Posting) -> Entry:
         """Raises ``InvalidMessage`` where no path of the route can carry the message."""
-        carriers(terms.route.paths, message)
+        routing.first_fit(terms.route.paths, message)
         settings = terms.settings
         if settings.schedule == "local" and message.send_at is not None:
             posting = replace(posting, due=max(message.send_at, posting.due or message.send_at))
@@ -217,9 +217,9 @@ class Outbox:
 
     def _first_result(self, route: Route, message: Message, enqueued: Enqueued) -> Result:
         stored = self.store.deliveries(Filter(message=enqueued.message_id), most=max(1, len(enqueued.deliveries)))
-        path, worded = carriers(route.paths, message)[0]
+        segments = routing.first_fit(route.paths, message).segments
         deliveries = tuple(map(_told_before, reversed(stored)))
-        return Result(route=route.name, deliveries=deliveries, attempts=(), segments=path.segments(worded))
+        return Result(route=route.name, deliveries=deliveries, attempts=(), segments=segments)
 
     # --- credit
 
@@ -289,6 +289,9 @@ class Claimed:
         self._paths.update({each: path.name for each in others if each not in waits})
         return waits
 
+    def spend(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """See ``routing.Journal``. The store counts them when it records what became of them, in one transaction."""
+
     def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
         """See ``routing.Journal``."""
         if not intended(path, text).limits:
@@ -339,51 +342,42 @@ class Repetition:
 def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
     """Tells a claim by which paths a message may leave: the first of each account that can carry it.
 
-    ``ordered`` gives the paths of the route as one message tries them.
+    ``ordered`` gives the paths of the route as one message tries them. A path that cannot reach the number which a
+    claim asks about is one of them: it may reach the others that get the same message, and the walk goes past it.
     """
 
     def plan(message: Message) -> Sequence[Intent]:
         order = ordered()
-        try:
-            found = carriers(order, message)
-        except InvalidMessage:  # the configuration changed since it was enqueued; the walk says so
-            return [Intent(order[0].name)]
+        found = [(path, fit) for path in order if (fit := _carried(path, message))]
         found.sort(key=_without_credit)
         intents: dict[str, Intent] = {}
-        for path, worded in found:
+        for path, fit in found:
             if path.account.name not in intents:
-                intents[path.account.name] = intended(path, said(worded))
-        return tuple(intents.values())
+                intents[path.account.name] = intended(path, said(fit.message))
+        # None where the configuration changed since it was enqueued; the walk says so.
+        return tuple(intents.values()) or [Intent(order[0].name)]
 
     return plan
 
 
-def _without_credit(carrier: tuple[Path, Message]) -> bool:
+def _carried(path: Path, message: Message) -> Fit | None:
+    """What the path can carry of a message, if anything."""
+    try:
+        return path.fit(path.worded(message))
+    except InvalidMessage:
+        return None
+
+
+def _without_credit(carrier: tuple[Path, Fit]) -> bool:
     """Whether the path's account cannot pay for one recipient: the claim then counts on another, if there is one."""
-    path, worded = carrier
-    return path.purse.short is not None and path.purse.lacks(path.segments(worded))
+    path, fit = carrier
+    return path.purse.short is not None and path.purse.lacks(fit.segments)
 
 
 def intended(path: Path, text: str) -> Intent:
     """The intent to send by ``path``, with those of the account's limits that count a message of that text."""
     limits = path.account.settings.limits
     return Intent(path.name, tuple(limit for limit in limits if limit.containing in text))
-
-
-def carriers(paths: Iterable[Path], message: Message) -> list[tuple[Path, Message]]:
-    """The paths that can carry a message, each with it as it would leave. Raises ``InvalidMessage`` where none can."""
-    found, reasons = [], []
-    for path in paths:
-        worded = path.worded(message)
-        try:
-            path.check(worded)
-        except InvalidMessage as error:
-            reasons.append(str(error))
-        else:
-            found.append((path, worded))
-    if not found:
-        raise InvalidMessage(f"no path can carry the message: {'; '.join(reasons)}")
-    return found
 
 
 def _all_of(parcel: Parcel, state: State, error: SendError | None) -> Outcome:

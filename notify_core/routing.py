@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -21,7 +21,7 @@ from notify_core.messages import Accepted, Message, Sms
 from notify_core.quiet import QuietHours
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
-from notify_core.transports import Path, detached
+from notify_core.transports import Fit, Path, detached
 
 log = logging.getLogger("notify")
 
@@ -76,7 +76,7 @@ class Route:
 
 
 class Journal(Protocol):
-    """Asked before a message leaves, and told when it surely did not: it keeps the limits, and a store's intent."""
+    """Asked before a message leaves, and told whether it did: it keeps the limits, and a store's intent."""
 
     def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
         """The message is about to leave by ``path``: take a slot for each recipient under every limit of its account.
@@ -84,6 +84,9 @@ class Journal(Protocol):
         Returns those over a limit, with the seconds after which they could go; nothing is taken for them. Raises
         ``StoreError`` where that cannot be noted: then nobody's may leave.
         """
+
+    def spend(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """It left for these, or may have: count what was taken of the account from now on."""
 
     def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
         """It surely was not sent to these: free what was taken of the account."""
@@ -95,6 +98,10 @@ class InProcess:
     def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
         """See ``Journal``."""
         return path.account.limits.take(recipients, text)
+
+    def spend(self, path: Path, recipients: Sequence[str], text: str) -> None:
+        """See ``Journal``."""
+        path.account.limits.spend(recipients, text)
 
     def give_back(self, path: Path, recipients: Sequence[str], text: str) -> None:
         """See ``Journal``."""
@@ -119,6 +126,28 @@ def send(
     result = walk(route, message, now=now, tell=tell, order=route.order(draw))
     tell("sent", result=result)
     return result
+
+
+def first_fit(paths: Iterable[Path], message: Message) -> Fit:
+    """What the first of the paths that can carry an addressed message to anybody makes of it.
+
+    Raises ``InvalidMessage`` where none can.
+    """
+    reasons: list[InvalidMessage] = []
+    for path in paths:
+        try:
+            fit = path.fit(path.worded(message))
+        except InvalidMessage as error:
+            reasons.append(error)
+        else:
+            if fit.recipients:
+                return fit
+            reasons += fit.refused
+    raise _no_carrier(reasons)
+
+
+def _no_carrier(reasons: Iterable[InvalidMessage]) -> InvalidMessage:
+    return InvalidMessage(f"no path can carry the message: {'; '.join(dict.fromkeys(map(str, reasons)))}")
 
 
 def walk(
@@ -159,7 +188,7 @@ class _Walk:
     done: dict[str, Delivery] = field(default_factory=dict)
     doubts: dict[str, Delivery] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
-    unfit: list[str] = field(default_factory=list)
+    unfit: list[InvalidMessage] = field(default_factory=list)
     barred: set[str] = field(default_factory=set)  # accounts that are of no use for this message any more
     barred_numbers: set[tuple[str, str]] = field(default_factory=set)  # (account, recipient)
     segments: int = 0
@@ -211,17 +240,18 @@ class _Walk:
         if not recipients:
             return ()
         try:
-            count = path.check(worded.narrowed(recipients))
+            fit = path.fit(worded.narrowed(recipients))
         except InvalidMessage as error:
-            others = tuple(number for number in recipients if number not in error.recipients)
-            if others in ((), recipients):
-                self.unfit.append(str(error))
-                return ()
-            refused = SendError(str(error), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
-            self._bar(path, tuple(number for number in recipients if number in error.recipients), refused)
-            return self._fit(path, worded, others)
-        self.segments = self.segments or count
-        return recipients
+            self.unfit.append(error)
+            return ()
+        if not fit.recipients:
+            self.unfit += fit.refused
+            return ()
+        for reason in fit.refused:
+            refused = SendError(str(reason), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
+            self._bar(path, [number for number in reason.recipients if number in self.pending], refused)
+        self.segments = self.segments or fit.segments
+        return fit.recipients
 
     def _without_credit(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> bool:
         """Whether the account is known to lack the credit for a submission; then its other paths are no better."""
@@ -266,18 +296,20 @@ class _Walk:
 
     def _submit_all(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> None:
         waiting = [recipients[i : i + path.max_recipients] for i in range(0, len(recipients), path.max_recipients)]
-        while waiting and not self.late():
-            chunk = waiting.pop(0)
-            verdict = self._submit(path, worded.narrowed(chunk))
-            if verdict is None:
-                continue
-            if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
-                waiting = [*self._others(path, worded, chunk, verdict), *waiting]
-            elif verdict.sent is Sent.NO or verdict.scope is Scope.TRANSPORT or self.route.resend_doubt:
-                self._leave(path, waiting, verdict)
-                break
-        for unsent in waiting:
-            self.journal.give_back(path, unsent, said(worded))
+        try:
+            while waiting and not self.late():
+                chunk = waiting.pop(0)
+                verdict = self._submit(path, worded.narrowed(chunk))
+                if verdict is None:
+                    continue
+                if verdict.scope is Scope.RECIPIENT and verdict.sent is Sent.NO:
+                    waiting = [*self._others(path, worded, chunk, verdict), *waiting]
+                elif verdict.sent is Sent.NO or verdict.scope is Scope.TRANSPORT or self.route.resend_doubt:
+                    self._leave(path, waiting, verdict)
+                    break
+        finally:
+            for unsent in waiting:
+                self.journal.give_back(path, unsent, said(worded))
 
     def _leave(self, path: Path, unsent: list[tuple[str, ...]], verdict: SendError) -> None:
         """Note why a path was not tried for the rest of its recipients: where it just failed, they would fail too."""
@@ -299,6 +331,9 @@ class _Walk:
             self._note(path, at, started, worded, verdict)
             self._failed(path, worded, verdict)
             return verdict
+        except BaseException:  # such as Ctrl-C: nobody will learn whether it left
+            self.journal.spend(path, worded.to, said(worded))
+            raise
         path.breaker.succeeded()
         self._note(path, at, started, worded, accepted)
         self._accepted(path, worded, accepted)
@@ -327,12 +362,14 @@ class _Walk:
             log.info("%s by %s: %s", attempt.state, path.name, error or f"{len(worded.to)} recipients", extra=facts)
 
     def _accepted(self, path: Path, worded: Message, accepted: Accepted) -> None:
-        for number in worded.to:
-            if number not in accepted.refused:
-                self._settle(Delivery(recipient=number, state=State.ACCEPTED, path=path.name, task_id=accepted.task_id))
-        for number, error in accepted.refused.items():
+        refused = accepted.refused
+        taken = tuple(number for number in worded.to if number not in refused) if refused else worded.to
+        for number in taken:
+            self._settle(Delivery(recipient=number, state=State.ACCEPTED, path=path.name, task_id=accepted.task_id))
+        self.journal.spend(path, taken, said(worded))
+        for number, error in refused.items():
             if error.sent is Sent.UNKNOWN:
-                self._doubted(path, (number,), error)
+                self._doubted(path, worded, (number,), error)
             else:
                 self._bar(path, (number,), error)
                 self.journal.give_back(path, (number,), said(worded))
@@ -340,7 +377,7 @@ class _Walk:
     def _failed(self, path: Path, worded: Message, error: SendError) -> None:
         """Draw the consequences of a failed submission for its recipients, by the error's verdict."""
         if error.sent is Sent.UNKNOWN:
-            self._doubted(path, worded.to, error)
+            self._doubted(path, worded, worded.to, error)
             return
         self.previous = (path, error)
         if error.scope is not Scope.RECIPIENT:
@@ -358,7 +395,8 @@ class _Walk:
             self.barred.add(path.account.name)
         self.pending.update(dict.fromkeys(worded.to, error))
 
-    def _doubted(self, path: Path, recipients: tuple[str, ...], error: SendError) -> None:
+    def _doubted(self, path: Path, worded: Message, recipients: tuple[str, ...], error: SendError) -> None:
+        self.journal.spend(path, recipients, said(worded))
         if error.scope is Scope.TRANSPORT:
             path.breaker.failed()
         log.warning("in doubt by %s: %s", path.name, error, extra={"action": "in_doubt", "path": path.name})
@@ -401,8 +439,7 @@ class _Walk:
     def result(self) -> Result:
         """What became of the message for each recipient, in the order of the message."""
         if not self.attempts and self.unfit and not any(self.pending.values()):
-            reasons = "; ".join(dict.fromkeys(self.unfit))
-            raise InvalidMessage(f"no path can carry the message: {reasons}")
+            raise _no_carrier(self.unfit)
         return Result(
             route=self.route.name,
             deliveries=tuple(self.done.get(number) or self._unsent(number) for number in self.message.to),

@@ -56,6 +56,20 @@ class Conversation(Http, Protocol):
     replies: list[Reply]
 
 
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a path can carry of a worded message: to which of its recipients, at so many segments each.
+
+    ``refused`` has the reasons why the others cannot be reached by it, each naming its ``recipients``.
+    """
+
+    path: str
+    message: Message
+    recipients: tuple[str, ...]
+    segments: int
+    refused: tuple[InvalidMessage, ...] = ()
+
+
 class Path:
     """One way to a gateway, written ``clinic.json``. What a hook returns gets its type here."""
 
@@ -93,6 +107,24 @@ class Path:
     def segments(self, message: Message) -> int:
         """How many segments each recipient of a worded message costs; 1 for what is no SMS."""
         return segments(message.text, self.account.settings.segment_alphabet) if isinstance(message, Sms) else 1
+
+    def fit(self, message: Message) -> Fit:
+        """What this path can carry of a worded message, which may be to nobody.
+
+        Raises ``InvalidMessage`` where it is the message that it cannot carry, whoever it goes to.
+        """
+        reached = message.to
+        refused: tuple[InvalidMessage, ...] = ()
+        while reached:
+            try:
+                return Fit(self.name, message, reached, self.check(message.narrowed(reached)), refused)
+            except InvalidMessage as error:
+                strangers = set(error.recipients)
+                others = tuple(number for number in reached if number not in strangers)
+                if others == reached:
+                    raise
+                reached, refused = others, (*refused, error)
+        return Fit(self.name, message, (), self.segments(message), refused)
 
     def check(self, message: Message) -> int:
         """The segments that a worded message costs each recipient, if this path can carry it.

@@ -155,13 +155,24 @@ def test_a_refused_connection_is_surely_not(open_session: OpenSession) -> None:
         port = free.getsockname()[1]
     error = verdict(open_session(f"http://127.0.0.1:{port}"))
     assert (error.sent, error.scope, error.retry) == (Sent.NO, Scope.TRANSPORT, Retry.LATER)
-    assert str(error) == "no connection; is the gateway reachable from here?"
+    assert str(error) == f"no connection to 127.0.0.1:{port}; is it reachable from here?"
 
 
 def test_an_unknown_host_is_surely_not(open_session: OpenSession) -> None:
     """A name that DNS does not know is told apart from a refused connection."""
     error = verdict(open_session("https://gateway.invalid"))
-    assert (error.sent, str(error)) == (Sent.NO, "the host name cannot be resolved; check base_url and DNS")
+    words = "the name of gateway.invalid:443 cannot be resolved; check base_url and DNS"
+    assert (error.sent, str(error)) == (Sent.NO, words)
+
+
+def test_where_no_connection_was_made_is_told_without_what_is_secret(open_session: OpenSession) -> None:
+    """An address may hold a password in its path or query, and an account may have many: host and port are told."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    exchange = open_session("https://gateway.invalid").exchange()
+    with pytest.raises(SendError) as caught:
+        exchange.get(f"http://me:sesame@127.0.0.1:{port}/open/sesame?password=sesame")
+    assert str(caught.value) == f"no connection to 127.0.0.1:{port}; is it reachable from here?"
 
 
 def test_a_connect_timeout_is_surely_not(open_session: OpenSession) -> None:
@@ -171,7 +182,8 @@ def test_a_connect_timeout_is_surely_not(open_session: OpenSession) -> None:
         with socket.create_connection(address):  # fills the queue; Linux then drops what knocks
             session = open_session(f"http://127.0.0.1:{address[1]}", connect_timeout=0.05, read_timeout=5)
             error = verdict(session)
-    assert (error.sent, str(error)) == (Sent.NO, "no connection within connect_timeout")
+    words = f"no connection to 127.0.0.1:{address[1]} within connect_timeout"
+    assert (error.sent, str(error)) == (Sent.NO, words)
 
 
 def test_an_untrusted_certificate_is_surely_not(open_session: OpenSession) -> None:
@@ -188,9 +200,11 @@ def test_a_broken_handshake_is_surely_not(open_session: OpenSession) -> None:
     """A server that speaks no TLS gets no request."""
     with socket.create_server(("127.0.0.1", 0)) as plain, ThreadPoolExecutor(1) as thread:
         answered = thread.submit(answer_in_plain, plain)
-        error = verdict(open_session(f"https://127.0.0.1:{plain.getsockname()[1]}"))
+        port = plain.getsockname()[1]
+        error = verdict(open_session(f"https://127.0.0.1:{port}"))
         assert answered.result().startswith(b"\x16\x03")  # a TLS handshake record, and no request
-    assert error.sent is Sent.NO
+    words = f"TLS failed before the connection to 127.0.0.1:{port} stood"
+    assert (error.sent, str(error)) == (Sent.NO, words)
 
 
 def answer_in_plain(server: socket.socket) -> bytes:
@@ -205,10 +219,10 @@ def answer_in_plain(server: socket.socket) -> bytes:
 def test_a_handshake_that_stalls_is_surely_not(open_session: OpenSession) -> None:
     """A server that accepts the connection and never shakes hands gets no request."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        session = open_session(f"https://127.0.0.1:{silent.getsockname()[1]}", connect_timeout=0.05)
-        error = verdict(session)
-    words = "no connection within connect_timeout: the TLS handshake got no answer; check the port of base_url"
-    assert (error.sent, str(error)) == (Sent.NO, words)
+        port = silent.getsockname()[1]
+        error = verdict(open_session(f"https://127.0.0.1:{port}", connect_timeout=0.05))
+    words = f"no connection to 127.0.0.1:{port} within connect_timeout: the TLS handshake got no answer"
+    assert (error.sent, str(error)) == (Sent.NO, f"{words}; check the port of base_url")
 
 
 def test_a_proxy_that_refuses_the_connection_is_surely_not(
@@ -217,8 +231,10 @@ def test_a_proxy_that_refuses_the_connection_is_surely_not(
     """A proxy that nobody runs lets nothing through."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-    assert verdict(open_session("http://gateway.invalid", allow_insecure=True)).sent is Sent.NO
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:sesame@127.0.0.1:{port}")
+    error = verdict(open_session("http://gateway.invalid", allow_insecure=True))
+    words = f"no connection to gateway.invalid:80 through the proxy 127.0.0.1:{port}; is it reachable from here?"
+    assert (error.sent, str(error)) == (Sent.NO, words)
 
 
 def test_a_gateway_on_this_machine_is_asked_without_the_proxy(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -39,63 +39,70 @@ def limit(count: int, within: float, **more: Any) -> Limit:
     return Limit(**{"per": "recipient", "count": count, "within": within, **more})
 
 
+def send(kept: SlidingLimits, to: list[str], text: str = "hello") -> dict[str, float]:
+    """Send at once to those who are not over a limit; the others, with their waits."""
+    waits = kept.take(to, text)
+    kept.spend([number for number in to if number not in waits], text)
+    return waits
+
+
 def test_a_limit_lets_so_many_through(clock: Clock) -> None:
     """The next one is told after how many seconds it could go."""
     kept = SlidingLimits([limit(2, 180)], clock)
-    assert kept.take([A], "hello") == {}
+    assert send(kept, [A], "hello") == {}
     clock.now = 60
-    assert kept.take([A], "hello") == {}
+    assert send(kept, [A], "hello") == {}
     clock.now = 100
-    assert kept.take([A], "hello") == {A: 80}
+    assert send(kept, [A], "hello") == {A: 80}
 
 
 def test_a_limit_slides(clock: Clock) -> None:
     """A slot is free again exactly when its span is over."""
     kept = SlidingLimits([limit(1, 180)], clock)
-    kept.take([A], "hello")
+    send(kept, [A], "hello")
     clock.now = 179.5
-    assert kept.take([A], "hello") == {A: 0.5}
+    assert send(kept, [A], "hello") == {A: 0.5}
     clock.now = 180
-    assert kept.take([A], "hello") == {}
+    assert send(kept, [A], "hello") == {}
 
 
 def test_each_number_has_its_own(clock: Clock) -> None:
     """One number over its limit does not hold the others."""
     kept = SlidingLimits([limit(1, 180)], clock)
-    kept.take([A], "hello")
-    assert kept.take([A, B], "hello") == {A: 180}
-    assert kept.take([B], "hello") == {B: 180}
+    send(kept, [A], "hello")
+    assert send(kept, [A, B], "hello") == {A: 180}
+    assert send(kept, [B], "hello") == {B: 180}
 
 
 def test_an_account_shares_its_limit(clock: Clock) -> None:
     """The first recipients get the slots, the others wait."""
     kept = SlidingLimits([limit(2, 60, per="account")], clock)
-    assert kept.take([A, B, C], "hello") == {C: 60}
+    assert send(kept, [A, B, C], "hello") == {C: 60}
 
 
 def test_a_limit_counts_what_contains_its_word(clock: Clock) -> None:
     """Other texts neither wait for it nor use it up."""
     kept = SlidingLimits([limit(1, 180, containing="验证码")], clock)
-    assert kept.take([A], "hello") == {}
-    assert kept.take([A], "验证码：1") == {}
-    assert kept.take([A], "hello") == {}
-    assert kept.take([A], "您的验证码：2") == {A: 180}
+    assert send(kept, [A], "hello") == {}
+    assert send(kept, [A], "验证码：1") == {}
+    assert send(kept, [A], "hello") == {}
+    assert send(kept, [A], "您的验证码：2") == {A: 180}
 
 
 def test_the_longest_wait_is_told(clock: Clock) -> None:
     """Under several limits, the message waits for all."""
     kept = SlidingLimits([limit(1, 60), limit(1, 3600)], clock)
-    kept.take([A], "hello")
-    assert kept.take([A], "hello") == {A: 3600}
+    send(kept, [A], "hello")
+    assert send(kept, [A], "hello") == {A: 3600}
 
 
 def test_what_is_over_one_limit_uses_no_other(clock: Clock) -> None:
     """A message that does not go takes no slot anywhere."""
     kept = SlidingLimits([limit(1, 60), limit(2, 3600)], clock)
-    kept.take([A], "hello")
-    kept.take([A], "hello")
+    send(kept, [A], "hello")
+    send(kept, [A], "hello")
     clock.now = 60
-    assert kept.take([A], "hello") == {}
+    assert send(kept, [A], "hello") == {}
 
 
 def test_a_slot_can_be_given_back(clock: Clock) -> None:
@@ -106,12 +113,43 @@ def test_a_slot_can_be_given_back(clock: Clock) -> None:
     assert kept.take([A], "hello") == {}
 
 
-def test_giving_back_what_was_not_counted_changes_nothing(clock: Clock) -> None:
-    """A text that no limit counts has no slot to give back."""
+def test_a_text_that_no_limit_counts_frees_nothing(clock: Clock) -> None:
+    """It holds no slot, and gives none back."""
     kept = SlidingLimits([limit(1, 60, containing="验证码")], clock)
     kept.take([A], "验证码")
+    kept.take([A], "hello")
     kept.give_back([A], "hello")
     assert kept.take([A], "验证码") == {A: 60}
+
+
+def test_what_is_on_its_way_holds_its_slot(clock: Clock) -> None:
+    """However slow the gateway is: it may count the message at any moment until it answers."""
+    kept = SlidingLimits([limit(1, 60)], clock)
+    kept.take([A], "hello")
+    clock.now = 3600
+    assert kept.take([A], "hello") == {A: 60}
+
+
+def test_the_span_begins_when_the_outcome_is_known(clock: Clock) -> None:
+    """Not when the message left: the gateway may have counted it last of all."""
+    kept = SlidingLimits([limit(1, 60)], clock)
+    kept.take([A], "hello")
+    clock.now = 30
+    kept.spend([A], "hello")
+    clock.now = 70
+    assert kept.take([A], "hello") == {A: 20}
+
+
+def test_giving_back_frees_the_slot_that_was_held(clock: Clock) -> None:
+    """Not that of another message, which left while this one was on its way."""
+    kept = SlidingLimits([limit(2, 60)], clock)
+    kept.take([A], "refused")
+    clock.now = 50
+    send(kept, [A])
+    kept.give_back([A], "refused")
+    clock.now = 100
+    assert send(kept, [A]) == {}
+    assert send(kept, [A]) == {A: 10}
 
 
 def test_without_limits_nothing_waits(clock: Clock) -> None:
@@ -126,8 +164,8 @@ def test_numbers_are_forgotten(clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
     kept = SlidingLimits([limit(1, 60)], clock)
     for number in range(12):
         clock.now = number * 30.0
-        kept.take([f"+861380000{number:04}"], "hello")
-    assert len(kept._slots) <= 4
+        send(kept, [f"+861380000{number:04}"], "hello")
+    assert len(kept._windows) <= 4
 
 
 def test_threads_get_no_more_slots_than_there_are(clock: Clock) -> None:
@@ -138,20 +176,67 @@ def test_threads_get_no_more_slots_than_there_are(clock: Clock) -> None:
     assert waits.count({}) == 10
 
 
-@given(st.lists(st.tuples(st.floats(0, 50), st.sampled_from([A, B]), st.booleans())), st.integers(1, 4))
-def test_no_window_holds_more(steps: list[tuple[float, str, bool]], count: int) -> None:
-    """At any moment, a number had at most ``count`` messages within the span, and none waited for nothing."""
+# --- against a model -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Sending:
+    """A message on its way, until ``ended``. The gateway counts it at one end of that: ``late`` says at which."""
+
+    number: str
+    began: float
+    late: bool
+    ended: float | None = None
+
+    def counted(self, now: float) -> float:
+        """When the gateway counts it."""
+        return (now if self.ended is None else self.ended) if self.late else self.began
+
+
+steps = st.tuples(st.floats(0, 50), st.sampled_from(["take", "spend", "give back"]), st.integers(0, 9), st.booleans())
+
+
+@given(st.lists(steps), st.integers(1, 3), st.sampled_from(["recipient", "account"]))
+def test_limits_are_as_a_list_of_all_messages_has_it(
+    steps: list[tuple[float, str, int, bool]], count: int, per: str
+) -> None:
+    """A message may go exactly where fewer than ``count`` are on their way or ended within the span.
+
+    So a gateway never counts more than that within a span, whenever it does its counting.
+    """
+    clock = Clock()
+    kept = SlidingLimits([limit(count, 60, per=per)], clock)
+    sendings: list[Sending] = []
+    for pause, what, pick, late in steps:
+        clock.now += pause
+        under_way = [each for each in sendings if each.ended is None]
+        if what == "take":
+            number = [A, B][pick % 2]
+            same = [each for each in sendings if per == "account" or each.number == number]
+            open_still = [each for each in same if each.ended is None or each.ended > clock.now - 60]
+            assert (kept.take([number], "hello") == {}) == (len(open_still) < count)
+            sendings += [Sending(number, clock.now, late)] if len(open_still) < count else []
+        elif under_way:
+            each = under_way[pick % len(under_way)]
+            if what == "spend":
+                kept.spend([each.number], "hello")
+                each.ended = clock.now
+            else:
+                kept.give_back([each.number], "hello")
+                sendings.remove(each)
+    for numbers in [{A, B}] if per == "account" else [{A}, {B}]:
+        moments = [each.counted(clock.now) for each in sendings if each.number in numbers]
+        assert all(sum(end - 60 < moment <= end for moment in moments) <= count for end in moments)
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.booleans())), st.integers(1, 4))
+def test_nobody_waits_in_vain(steps: list[tuple[float, bool]], count: int) -> None:
+    """What is told to wait may go when it has waited, if nothing is on its way."""
     clock = Clock()
     kept = SlidingLimits([limit(count, 60)], clock)
-    sent: dict[str, deque[float]] = {A: deque(), B: deque()}
-    for pause, number, refused in steps:
+    for pause, patient in steps:
         clock.now += pause
-        recent = [at for at in sent[number] if at > clock.now - 60]
-        waits = kept.take([number], "hello")
-        assert (number in waits) == (len(recent) >= count)
-        if number in waits:
-            assert waits[number] == pytest.approx(recent[-count] + 60 - clock.now)
-        elif refused:
-            kept.give_back([number], "hello")
-        else:
-            sent[number].append(clock.now)
+        waits = send(kept, [A])
+        if waits and patient:
+            clock.now += waits[A] + 1e-6
+            assert send(kept, [A]) == {}

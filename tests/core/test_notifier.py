@@ -33,6 +33,7 @@ from tests.core.conftest import OpenNotifier, configuration
 from tests.core.gateway import Gateway, accepts, after, refuses, says
 
 A, B = "+8613800000001", "+8613800000002"
+FOREIGN = "+14155550123"
 OTP = Sms(to=A, text="您的验证码：1439")
 
 
@@ -293,6 +294,20 @@ def test_an_estimate_of_what_nobody_can_carry_is_refused(gateway: Gateway, open_
     """Every path's reason is told."""
     with pytest.raises(InvalidMessage, match=r"^no path can carry the message: the text holds 🙈"):
         open_notifier({"clinic": gateway}).estimate(Sms(to=A, text="🙈"))
+
+
+def test_an_estimate_is_for_those_whom_the_path_reaches(gateway: Gateway, open_notifier: OpenNotifier) -> None:
+    """A number that the path cannot reach is not counted, as it is not sent to by it."""
+    notifier = open_notifier({"clinic": gateway}, only="+86")
+    assert notifier.estimate(Sms(to=[A, FOREIGN, B], text="hello")).recipients == 2
+
+
+def test_an_estimate_for_nobody_is_refused_with_each_reason_once(gateway: Gateway, open_notifier: OpenNotifier) -> None:
+    """Two accounts that cannot reach a number for one reason give it once."""
+    notifier = open_notifier({"clinic": gateway, "backup": gateway}, only="+86")
+    with pytest.raises(InvalidMessage) as caught:
+        notifier.estimate(Sms(to=FOREIGN, text="hello"))
+    assert str(caught.value) == "no path can carry the message: +141****0123 is not in +86"
 
 
 # --- starting --------------------------------------------------------------------------------------------------------

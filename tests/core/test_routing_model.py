@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +28,16 @@ class World:
     taken: Counter[str] = field(default_factory=Counter)
     doubted: Counter[str] = field(default_factory=Counter)
 
+    paths: list[str] = field(default_factory=list)
+    in_doubt: str = "hold"
+
     def send(self, **more: object) -> Result:
         """Send one message to everybody past these gateways."""
+        with self.opened(**more) as notifier:
+            return notifier.send(Sms(to=NUMBERS, text="hello"))
+
+    def opened(self, **more: object) -> Notifier:
+        """A notifier past these gateways."""
         accounts = {
             name: {"provider": "memory", "base_url": "http://localhost", "gateway": "world", **more}
             for name in ("red", "blue", "green")
@@ -36,11 +45,21 @@ class World:
         GATEWAYS["world"] = self.act
         route = {"paths": self.paths, "in_doubt": self.in_doubt}
         configuration = {"transports": TRANSPORTS, "accounts": accounts, "routes": {"default": route}}
-        with Notifier.from_mapping(configuration) as notifier:
-            return notifier.send(Sms(to=NUMBERS, text="hello"))
+        return Notifier.from_mapping(configuration)
 
-    paths: list[str] = field(default_factory=list)
-    in_doubt: str = "hold"
+
+LIMIT = {"per": "recipient", "count": 10, "within": "1h"}
+
+
+def slots(notifier: Notifier) -> tuple[Counter[str], int]:
+    """How many slots of each number's limits are spent, over all accounts, and how many are held."""
+    spent: Counter[str] = Counter()
+    held = 0
+    for account in notifier.paths.accounts.values():
+        for (_, number), window in account.limits._windows.items():
+            spent[number] += len(window.spent)
+            held += window.held
+    return spent, held
 
 
 # --- gateways that do anything ---------------------------------------------------------------------------------------
@@ -102,6 +121,32 @@ def test_every_recipient_ends_in_the_state_that_is_true(
         number: State.ACCEPTED if world.taken[number] else State.IN_DOUBT if world.doubted[number] else State.REJECTED
         for number in NUMBERS
     }
+
+
+@given(data=st.data(), paths=routes, most=st.integers(1, 7), in_doubt=st.sampled_from(["hold", "failover"]))
+def test_every_slot_is_spent_or_given_back(data: st.DataObject, paths: list[str], most: int, in_doubt: str) -> None:
+    """A slot of a limit is spent for each submission that took a number, or may have, and no other is kept."""
+    world = World(act=lambda _: Accepted(), paths=paths, in_doubt=in_doubt)
+    world.act = whim(world, lambda: data.draw(whims))
+    with world.opened(max_recipients=most, limits=[LIMIT]) as notifier:
+        notifier.send(Sms(to=NUMBERS, text="hello"))
+        spent, held = slots(notifier)
+    assert (+spent, held) == (world.taken + world.doubted, 0)
+
+
+def test_an_interrupted_send_keeps_no_slot_of_what_did_not_leave() -> None:
+    """Ctrl-C within a submission: what left, or may have, is counted; what was still to leave is not."""
+
+    def act(submission: Submission) -> Accepted:
+        if submission.recipients == (NUMBERS[1],):
+            raise KeyboardInterrupt
+        return Accepted(count=1)
+
+    with World(act, paths=["red.one"]).opened(max_recipients=1, limits=[LIMIT]) as notifier:
+        with pytest.raises(KeyboardInterrupt):
+            notifier.send(Sms(to=NUMBERS, text="hello"))
+        spent, held = slots(notifier)
+    assert (+spent, held) == (Counter(NUMBERS[:2]), 0)
 
 
 # --- gateways that are true to themselves ----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tests.durable.conftest import Opened
 from tests.durable.shop import an_hour_later, configuration, number, settle, sms, states
 
 LIMIT = {"per": "recipient", "count": 1, "within": "1h"}
+FOREIGN = "+14155550123"
 
 
 def test_what_is_sent_is_recorded(url: str, gateway: Gateway, opened: Opened) -> None:
@@ -239,6 +240,31 @@ def test_a_message_that_nobody_can_carry_is_not_enqueued(sqlite: str, gateway: G
         with pytest.raises(InvalidMessage, match="cannot write"):
             send(sms(1, "🙈"))
     assert states(notifier) == []
+
+
+@pytest.mark.parametrize("to", [[FOREIGN, number(1)], [number(1), FOREIGN]], ids=["first", "last"])
+def test_a_number_that_no_path_reaches_does_not_stop_the_others(
+    url: str, gateway: Gateway, opened: Opened, to: list[str]
+) -> None:
+    """What can be sent can be enqueued: the number alone is refused, by the worker as by a direct send."""
+    notifier = opened(url, {"clinic": gateway}, only="+86")
+    notifier.enqueue(Sms(to=to, text="hello"))
+    settle(notifier)
+    assert {stored.recipient: stored.state for stored in notifier.outbox.store.deliveries()} == {
+        number(1): State.ACCEPTED,
+        FOREIGN: State.REJECTED,
+    }
+
+
+def test_an_account_that_reaches_a_part_gets_that_part(url: str, gateway: Gateway, backup: Gateway) -> None:
+    """A group whose first number only the second account reaches still leaves by the first one, for the others."""
+    config = configuration(url, {"clinic": gateway, "backup": backup})
+    config["accounts"]["clinic"]["only"] = "+86"
+    with Notifier.from_mapping(config) as notifier:
+        notifier.enqueue(Sms(to=[FOREIGN, number(1)], text="hello"))
+        settle(notifier)
+        stored = notifier.outbox.store.deliveries()
+    assert {each.recipient: each.path for each in stored} == {number(1): "clinic.json", FOREIGN: "backup.json"}
 
 
 def test_an_unknown_route_is_refused(sqlite: str, gateway: Gateway, opened: Opened) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from json import loads
 from typing import Any
 
 import pytest
 from Crypto.Cipher import DES
-from Crypto.Util.Padding import unpad
+from Crypto.Util.Padding import pad, unpad
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +85,21 @@ def test_every_text_comes_out_of_the_cipher_again(text: str, password: str) -> N
     key = (password.encode() + bytes(8))[:8]
     cipher = DES.new(key, DES.MODE_CBC, iv=key)  # noqa: S304  # the gateway's
     assert loads(unpad(cipher.decrypt(encrypted), 8))["Text"] == text
+
+
+messages = st.tuples(
+    st.sampled_from(["test", "other"]), st.integers(0, 2), st.text("ab验证码", min_size=1).filter(str.strip)
+)
+
+
+@given(st.lists(messages))
+def test_what_is_kept_between_messages_shows_in_none(messages: list[tuple[str, int, str]]) -> None:
+    """Each message of a thread is encrypted as if it were the first, whichever account and second came before it."""
+    for name, seconds, text in messages:
+        made = IpyySettings.model_validate(
+            {"provider": "ipyy", "base_url": "http://127.0.0.1:1", "account": name, "password": name}
+        )
+        message, now = Sms(to="+8613800000001", text=text), STAMPED + timedelta(seconds=seconds, microseconds=len(text))
+        key = (name.encode() + bytes(8))[:8]
+        alone = DES.new(key, DES.MODE_CBC, iv=key)  # noqa: S304  # the gateway's
+        assert ensms.encrypted(made, message, now) == alone.encrypt(pad(ensms.plain(made, message, now), 8))
