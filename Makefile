@@ -12,7 +12,7 @@ STAMP = $(VENV)/.setup
 PIP_INSTALL = -m pip install --quiet --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench chaos docs constraints clean python
+.PHONY: help setup demo shop test lint format bench chaos docs constraints clean python
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ setup: $(STAMP) ## Make .venv with everything in it, at the versions of constrai
 
 demo: $(STAMP) ## Send messages over real sockets to a local gateway
 	@$(PY) docs/examples/demo.py
+
+shop: $(STAMP) ## Run the example shop of docs/tutorial-durable.md, with a worker, a receiver and a gateway
+	@$(PY) docs/examples/shop/run.py
 
 test: lint ## Run every check: style, types, imports, tests
 	@echo "== pytest"

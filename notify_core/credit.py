@@ -45,7 +45,8 @@ class Purse:
 
     ``tell`` is called as ``tell(event, event=Credit(…))`` when it becomes low, and when it recovers. ``short`` is the
     cost, in segments over all recipients, from which the gateway refuses messages for want of credit; None where it
-    does not. ``units`` are the provider's own, None until something is known.
+    does not. ``units`` are the provider's own, None until something is known; ``days`` is how long they last, where a
+    store tells it.
     """
 
     def __init__(
@@ -54,10 +55,13 @@ class Purse:
         self.name = name
         self.rule = rule
         self.units: Decimal | None = None
-        self.at: datetime | None = None
+        self._at: datetime | None = None
+        self._last: Attempt | None = None
         self.short: int | None = None
         self.low = False
-        self.marked = False
+        self.days: float | None = None
+        self._marked = False
+        self._floor = rule.low
         self._clock = clock
         self._tell = tell
         self._lock = threading.Lock()
@@ -72,6 +76,16 @@ class Purse:
 
     def __repr__(self) -> str:
         return f"Purse({self.name!r}, units={self.units}, short={self.short})"
+
+    @property
+    def at(self) -> datetime | None:
+        """When the gateway told ``units``, aware."""
+        return self._at if self._last is None else _ended(self._last)
+
+    @property
+    def runs_low(self) -> bool:
+        """Whether it is low by its settings, so far as this process and the store know."""
+        return self.low or self._marked
 
     # --- may it be used?
 
@@ -95,6 +109,16 @@ class Purse:
 
     # --- what is learned
 
+    def falls(self, attempt: Attempt) -> bool:
+        """Learn of an attempt in the usual case, which costs half a microsecond: it was paid, and enough is left."""
+        before, units = self.units, attempt.balance
+        if before is None or units is None or self.short is not None or self.low or attempt.state is not State.ACCEPTED:
+            return False
+        if units > before or (self._floor is not None and units < self._floor):
+            return False
+        self.units, self._last, self._news = units, attempt, True
+        return True
+
     def learn(self, attempt: Attempt, cost: Callable[[], int]) -> None:
         """An attempt came to its end; ``cost`` counts its segments over all recipients, where that matters."""
         if attempt.state is State.REJECTED and attempt.balance is not None:
@@ -115,35 +139,36 @@ class Purse:
         if self.units is not None and units > self.units and not self._after(asked):
             return
         self._news = self._news or units != self.units
-        self.units, self.at = units, answered
+        self.units, self._at, self._last = units, answered, None
         if self.short is not None:
             self._weigh(units, self.short)
         self._judge(units, answered)
 
-    def told(self, units: Decimal, at: datetime, *, low: bool) -> None:
-        """The store says what another process learned, and whether it is low by the days that it lasts, too."""
-        self.marked = low
+    def told(self, units: Decimal, at: datetime, *, low: bool, days: float | None) -> None:
+        """The store says what another process learned, how long that lasts, and whether that is low."""
+        self._marked, self.days = low, days
         if self._after(at) and at != self.at:
             news = self._news
             self.hear(units, at, at)
             self._news = news
 
-    def note(self) -> Note | None:
-        """What the store should be told now, if anything: not much more than once a second."""
-        if not self._news or self.units is None or self.at is None:
+    def note(self, pace: float = PACE) -> Note | None:
+        """What the store should be told now, if anything: at most once in ``pace`` seconds, or where it became low."""
+        if not self._news or self.units is None or (at := self.at) is None:
             return None
         now = self._clock()
-        if now - self._noted[0] < PACE and self._noted[1] is self.low:
+        if now - self._noted[0] < pace and self._noted[1] is self.low:
             return None
         self._news, self._noted = False, (now, self.low)
-        return Note(self.name, self.units, self.at, self._rule(self.units))
+        return Note(self.name, self.units, at, self._rule(self.units))
 
     def unnoted(self) -> None:
         """The store could not take the note: it is due again."""
         self._news = True
 
     def _after(self, time: datetime) -> bool:
-        return self.at is None or time >= self.at
+        at = self.at
+        return at is None or time >= at
 
     def _rule(self, units: Decimal) -> CreditSettings:
         """An account that cannot pay is low, wherever its settings begin."""
@@ -161,8 +186,8 @@ class Purse:
         if first:
             words = "account %r has no credit for %d segments: it is passed over until it recovers; top it up"
             log.warning(words, self.name, self.short, extra={"action": "no_credit"})
-        self.units, self.at, self._news = credit, _ended(attempt), True
-        self._judge(credit, self.at)
+        self.units, self._at, self._last, self._news = credit, _ended(attempt), None, True
+        self._judge(credit, self._at)
 
     def _weigh(self, units: Decimal, short: int) -> None:
         """Whether what is left shows that it can pay again: it is enough, or a debt became smaller."""
@@ -177,7 +202,7 @@ class Purse:
         log.info("account %r has credit again", self.name, extra={"action": "credit"})
 
     def _judge(self, units: Decimal, at: datetime) -> None:
-        low = self.short is not None or (self.rule.low is not None and units < self.rule.low)
+        low = self.short is not None or (self._floor is not None and units < self._floor)
         if low is self.low:
             return
         with self._lock:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from notify_core import routing
 from notify_core.config import RouteSettings
-from notify_core.credit import Purse
+from notify_core.credit import PACE, Purse
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.lease import Lease
 from notify_core.messages import Message
@@ -110,7 +110,7 @@ class Outbox:
         """Take leave of the store, and close it."""
         if self._lease is not None and self._process == os.getpid():
             self._lease.close()
-        self.note_credit()
+        self.note_credit(pace=0.0)
         self.store.close()
 
     # --- putting in
@@ -223,10 +223,13 @@ class Outbox:
 
     # --- credit
 
-    def note_credit(self) -> None:
-        """Let the store know what was learned of the accounts' credit, if anything. Never raises."""
+    def note_credit(self, pace: float = PACE) -> None:
+        """Let the store know what was learned of the accounts' credit, if anything, once in ``pace`` seconds each.
+
+        Never raises.
+        """
         for purse in self.purses.values():
-            if note := purse.note():
+            if note := purse.note(pace):
                 try:
                     targets = self._targets(note.purse)
                     self.store.note_balance(note.purse, note.units, note.at, note.rule, targets)
@@ -243,7 +246,7 @@ class Outbox:
         """Learn what other processes found out of any account. Raises ``StoreError``."""
         for name, standing in self.store.balances().items():
             if name in self.purses:
-                self.purses[name].told(standing.units, standing.at, low=standing.low)
+                self.purses[name].told(standing.units, standing.at, low=standing.low, days=standing.days)
 
     # --- for workers
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from notify_core import salvage
 from notify_core.errors import NotifyError, Retry, SendError, StoreError
@@ -57,19 +58,22 @@ class Rounds:
         self._turn = turn
         self._store_it = keep
         self._ending = threading.Event()
+        self._until = 0.0
 
     def wake(self) -> None:
         """Nothing that is new in the store hastens an errand."""
 
-    def end(self, _until: float) -> None:
-        """Let ``run`` come to its end. Returns at once."""
+    def end(self, until: float) -> None:
+        """Let ``run`` come to its end, at best before then (monotonic). Returns at once."""
+        self._until = until
         self._ending.set()
 
     def run(self) -> None:
         """Do what is due, until ``end``; once only."""
         while not self._ending.wait(self._round()):
             pass
-        self._turn.end()
+        if time.monotonic() < self._until:  # else nobody waits for this any more, and the store may be closed
+            self._turn.end()
 
     def _round(self) -> float:
         """Do what is due first: the seconds until the next."""
@@ -179,7 +183,7 @@ def longest(settings: AccountSettings) -> float:
     return settings.connect_timeout + settings.read_timeout
 
 
-def _pulled(pull: Callable[[], Pulled], batch: int) -> bool:
+def _pulled(pull: Callable[[], Pulled[Any]], batch: int) -> bool:
     """Pull; whether there may be more. Where a full batch brought no news, the gateway repeats itself."""
     pulled = pull()
     return pulled.came >= batch and bool(pulled.news)

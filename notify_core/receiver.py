@@ -78,9 +78,9 @@ class _Door:
 class Receiver:
     """The push addresses of every account of ``notifier`` that has ``push:``. The notifier stays the caller's to close.
 
-    As an ASGI application it is mounted under any prefix: what counts are the last two parts of the path, account and
-    token. Raises ``ConfigError`` where no account has ``push:`` or there is no store, and ``Unsupported`` where a
-    provider does not push. ``patience`` bounds in seconds how long a body may take to arrive, and to be stored.
+    It is mounted under any prefix: what counts are the last two parts of the path, account and token. Raises
+    ``ConfigError`` where no account has ``push:``. ``patience`` bounds in seconds how long a body may take to arrive,
+    and again to be stored.
     """
 
     def __init__(self, notifier: Notifier, *, patience: float = PATIENCE) -> None:
@@ -88,8 +88,6 @@ class Receiver:
         settings = {name: account.push for name, account in config.accounts.items() if account.push is not None}
         if not settings:
             raise ConfigError([Fault(config.file, 0, "accounts", _NO_ACCOUNT)])
-        if config.store is None:
-            raise ConfigError([Fault(config.file, 0, "store", _NO_STORE)])
         self._notifier = notifier
         self._patience = patience
         self._doors = {name: _Door.of(notifier, name, push) for name, push in settings.items()}
@@ -238,7 +236,6 @@ _CUT = "the client went away before all of it had come"
 _CHUNK = 64 * 1024
 
 _NO_ACCOUNT = "no account takes pushes: give one `push: {tokens: [${PUSH_TOKEN}]}`"
-_NO_STORE = "is missing: what is pushed must be kept, such as by `store: sqlite:///notify.db`"
 
 
 def _reason(error: Exception, patience: float) -> str:

@@ -354,8 +354,9 @@ class _Walk:
             segments=self.segments,
         )
         self.attempts.append(attempt)
-        if attempt.balance is not None or path.purse.short is not None:
-            path.purse.learn(attempt, lambda: path.segments(worded) * len(worded.to))
+        purse = path.purse
+        if (attempt.balance is not None or purse.short is not None) and not purse.falls(attempt):
+            purse.learn(attempt, lambda: path.segments(worded) * len(worded.to))
         self.tell("attempted", route=self.route.name, attempt=attempt)
         if log.isEnabledFor(logging.INFO):
             facts = {"action": attempt.state.value, "path": path.name, "task_id": attempt.task_id}

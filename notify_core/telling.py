@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from typing import Any, Final, Protocol
 
 from notify_core.errors import StoreError
@@ -29,8 +30,10 @@ log = logging.getLogger("notify")
 LISTENERS: Final = ""
 """The target of notices for the listeners."""
 
-_LOOK, _OFTEN = 2.0, 0.1
+_LOOK, _OFTEN = 5.0, 0.1
 """Seconds after which the notices are looked at even if nothing is new, and before which they are not, whatever is."""
+_TAKEN = 1.0
+"""The latter where another has the turn: it tells what is new."""
 _GATHER = 0.05
 """What was told is noted together: what came within so many seconds."""
 _TROUBLE = 1.0
@@ -202,7 +205,8 @@ class Teller:
         self._under_way: set[int] = set()
         self._heard: list[int] = []
         self._refused: list[tuple[Notice, Unheard]] = []
-        self._looked = self._look_at = 0.0
+        self._look_at = self._soonest = 0.0
+        self._again: list[float] = []
         self._awake = False
         self._until: float | None = None
 
@@ -236,25 +240,31 @@ class Teller:
         now = time.monotonic()
         room = self._pace.room(len(self._under_way))
         if room > 0 and now >= max(self._look_at, self._pace.rests_until):
-            self._looked = now
-            self._look(room)
+            self._look(room, now)
 
     # --- finding what is due
 
-    def _look(self, room: int) -> None:
+    def _look(self, room: int, now: float) -> None:
         due = self._due(room)
-        self._look_at = self._looked + (0.0 if len(due) == room else _LOOK)
-        if not due:
-            return
-        if not self._turn.held:  # what another told meanwhile is not due any more: look again
-            self._look_at = self._looked + (0.0 if self._turn.take() else self._turn.seconds / 4)
+        self._look_at, self._soonest = (now if len(due) == room else self._next(now)), now + _OFTEN
+        if due and not self._turn.held:  # what another told meanwhile is not due any more: look again
+            if self._turn.take():
+                self._look_at = now
+            else:
+                self._look_at, self._soonest = now + self._turn.seconds / 4, now + _TAKEN
             return
         for notice in due:
             self._under_way.add(notice.id)
             self._voices.say(notice)
 
+    def _next(self, now: float) -> float:
+        """When something may be due again that is known here, or may have been put off elsewhere."""
+        while self._again and self._again[0] <= now:
+            heappop(self._again)
+        return min(now + _LOOK, self._again[0] if self._again else now + _LOOK)
+
     def _due(self, room: int) -> list[Notice]:
-        found = self._store.notices([self._audience.target], room + len(self._under_way))
+        found = self._store.notices([self._audience.target], most=room + len(self._under_way))
         return [notice for notice in found if notice.id not in self._under_way][:room]
 
     # --- what came of it
@@ -262,7 +272,7 @@ class Teller:
     def _patience(self) -> float:
         """The seconds to wait for something to do."""
         longest = self._turn.seconds / 4
-        if self._until is None and self._pace.room(len(self._under_way)) <= 0:
+        if not (self._heard or self._refused) and self._pace.room(len(self._under_way)) <= 0:
             return longest
         return max(0.0, min(max(self._look_at, self._pace.rests_until) - time.monotonic(), longest))
 
@@ -274,7 +284,7 @@ class Teller:
                 self._keep(told)
                 until = min(until, time.monotonic() + (_GATHER if self._lacking else 0.0))
             self._awake = False
-            self._look_at = min(self._look_at, self._looked + _OFTEN)
+            self._look_at = min(self._look_at, self._soonest)
 
     @property
     def _lacking(self) -> bool:
@@ -312,6 +322,7 @@ class Teller:
             log.error("%s: %s of account %s is given up, notice %d: %s", *what, extra={"action": "notice_given_up"})
         else:
             self._store.untold(notice.id, after=failure.after, error=str(failure), heard=failure.heard)
+            heappush(self._again, time.monotonic() + failure.after)
             log.warning("%s: %s of account %s is told again, notice %d: %s", *what, extra={"action": "unheard"})
 
     def _finish(self, until: float) -> None:

@@ -354,6 +354,7 @@ class Paths:
         """The path by which ``account`` (or the path of that name) can do ``hook``: the first of the routes that can.
 
         One that carries texts comes before others: the account's balance is that of its texts.
+
         Raises ``InvalidMessage`` for an unknown name, ``Unsupported`` where no transport of it can, ``ConfigError``
         where those that can cannot be used.
         """

@@ -55,7 +55,7 @@ def serve(
         try:
             server = Server(app, host, port)
         except OSError as error:
-            raise Misuse(str(error)) from None
+            raise Misuse(error.strerror) from None
         with closing(server):
             work = Service(server, Worker(notifier)) if worker else server
             words = _introduction(server.url, settings, receiver, address, working=worker)

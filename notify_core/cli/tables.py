@@ -24,6 +24,7 @@ _COLOURS = {
     "rejected": "red",
     "undelivered": "red",
     "expired": "red",
+    "low": "bold yellow",
 }
 
 

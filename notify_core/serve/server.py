@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ class Server:
 
     def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._listener = _listener(host, port)
+        logging.getLogger("uvicorn.access").disabled = True  # access_log=False yields to handlers that others add
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -105,5 +108,6 @@ def _listener(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=512)
     except OSError as error:
-        reason = f"cannot listen on {host}:{port}: {error.strerror}; give another --host or --port"
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        reason = f"cannot listen on {host}:{port}: {why}; give another host or port"
         raise OSError(error.errno, reason) from error

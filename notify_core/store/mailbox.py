@@ -143,7 +143,7 @@ def extend(connection: Connection, number: int, payload: Payload) -> None:
 
 def _contents(payload: Payload) -> dict[str, Any]:
     return {
-        "request": storable(json.dumps(payload.request, ensure_ascii=False)),
+        "request": json.dumps(payload.request),
         "body": payload.body,
         "digest": hashlib.blake2b(payload.body, digest_size=16).hexdigest(),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -52,10 +53,10 @@ def lately(connection: Connection, since: float) -> list[Match]:
 
 def _matches(connection: Connection, statement: Any, facts: Mapping[str, Any]) -> list[Match]:
     """Where a gateway used a task id again, the latest submission that went to the number counts."""
-    found = {row.id: row for row in connection.execute(statement, facts) if row.delivery is not None}
+    rows = [row for row in connection.execute(statement, facts) if row.delivery is not None]
+    latest = {row.id: row for row in sorted(rows, key=attrgetter("id", "submission"))}
     return [
-        Match(row.id, row.account, row.recipient, State(row.state), row.code, row.delivery)
-        for _, row in sorted(found.items())
+        Match(row.id, row.account, row.recipient, State(row.state), row.code, row.delivery) for row in latest.values()
     ]
 
 

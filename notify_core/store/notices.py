@@ -165,7 +165,7 @@ def _written(event: Report | Inbound | Credit) -> str:
         facts: dict[str, Any] = {"units": str(event.units), "days": event.days}
     else:
         facts = {name: getattr(event, name) for name in event.__slots__}
-    return json.dumps({**facts, "at": _seconds(event.at)}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({**facts, "at": _seconds(event.at)}, separators=(",", ":"))
 
 
 def _read(kind: str, account: str, facts: dict[str, Any]) -> dict[str, Any]:

@@ -543,6 +543,7 @@ _parked = (
         _r.recipient,
         _r.state,
         _r.code,
+        _s.id.label("submission"),
         # Not joined: SQLite would look through all that the recipient ever got.
         select(_d.id)
         .where(_d.submission_id == _s.id, _d.recipient == _r.recipient)
@@ -553,10 +554,10 @@ _parked = (
     .select_from(reports)
     .join(
         submissions,
-        and_(_s.task_id == _r.task_id, _s.task_id != literal_column("''"), _s.account == _r.account),
+        # The concatenation keeps SQLite from beginning with the submissions, which are many.
+        and_(_s.task_id == _r.task_id, _s.task_id != literal_column("''"), _s.account == _r.account + ""),
     )
     .where(_is_parked)
-    .order_by(_s.id)
 )
 PARKED_OF_TASKS = _parked.where(_r.account == bindparam("account_name"), among_texts(_r.task_id, "tasks"))
 PARKED_SINCE = _parked.where(_r.received >= bindparam("since"))

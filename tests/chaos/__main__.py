@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import secrets
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = replace(
         SHORT if options.short else FULL, **({"deliveries": options.deliveries} if options.deliveries else {})
     )
+    logging.getLogger("notify").addHandler(logging.NullHandler())
+    logging.getLogger("notify").propagate = False  # what goes wrong on purpose would hide the bars
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(f"seed {options.seed}: {size.deliveries:,} deliveries on {' and '.join(options.databases)}")
     outcomes = _all(options.databases, options.seed, size, at_once=options.short)

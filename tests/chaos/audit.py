@@ -123,20 +123,33 @@ def nothing_stale(facts: Facts) -> Iterator[Finding]:
 
 
 def reports_applied(facts: Facts) -> Iterator[Finding]:
-    """Each report is in the store once, the listener heard of it, and the delivery is as the report says."""
+    """Each report is in the store once, its delivery is as it says (or still in doubt), and a listener heard of it."""
     states = {kept.mark: kept for kept in facts.kept}
+    doubted = {doubt.delivery for doubt in facts.doubts}
     for told in facts.told:
-        key, kept = (told.account, told.task_id, told.mark[0]), states.get(told.mark)
-        if facts.applied.get(key, 0) != 1:
+        name, kept = (told.account, told.task_id, told.mark[0]), states.get(told.mark)
+        unsure = kept is not None and kept.state is State.IN_DOUBT and kept.id in doubted
+        if facts.applied.get(name, 0) != 1:
             yield Finding(
-                "reports", f"{_shown(told.mark)}: its report is in the store {facts.applied.get(key, 0)} times"
+                "reports", f"{_shown(told.mark)}: its report is in the store {facts.applied.get(name, 0)} times"
             )
-        elif kept is None or kept.state is not told.state:
+        elif not unsure and (kept is None or kept.state is not told.state):
+            yield Finding("reports", f"{_shown(told.mark)}: reported {told.state}, and it is {kept and kept.state}")
+        elif not unsure and not facts.heard.get(name):
+            yield Finding("reports", f"{_shown(told.mark)}: no listener was told of its report")
+
+
+def messages_received(facts: Facts) -> Iterator[Finding]:
+    """Each subscriber's message is in the store once, and a listener heard of it."""
+    for came in facts.came:
+        name = (came.account, came.text, came.sender)
+        if facts.applied.get(name, 0) != 1:
             yield Finding(
-                "reports", f"{_shown(told.mark)}: reported {told.state}, and the store has {kept and kept.state}"
+                "reports",
+                f"{_shown((came.sender, came.text))}: it wrote once, and is there {facts.applied.get(name, 0)} times",
             )
-        elif not facts.heard.get(key):
-            yield Finding("reports", f"{_shown(told.mark)}: the listener was not told of its report")
+        elif not facts.heard.get(name):
+            yield Finding("reports", f"{_shown((came.sender, came.text))}: it wrote, and no listener was told")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -149,6 +162,7 @@ CHECKS: tuple[Check, ...] = (
     limits_kept,
     nothing_stale,
     reports_applied,
+    messages_received,
 )
 KINDS = ("lost", "doubles", "untrue", "unexplained", "over limit", "stale", "reports", "workers")
 """The kinds of findings; that of ``workers`` is what their logs tell."""

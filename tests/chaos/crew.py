@@ -22,7 +22,7 @@ from notify_core import Notifier, State, StoreError
 from notify_core.store import Store
 from notify_core.store.schema import deliveries, workers
 from notify_core.worker import Worker
-from tests.chaos import clock
+from tests.chaos import clock, listener
 from tests.chaos.facts import Window
 
 THREADS = 6
@@ -51,6 +51,7 @@ class Crew:
     def __init__(
         self, settings: Mapping[str, Any], count: int, store: Store, directory: Path, lease: float, shared: Path | None
     ) -> None:
+        self._environment = {**os.environ, listener.FILE: str(directory / "heard")}
         self._orders = {"settings": settings, "lease": lease, "clock": str(shared) if shared else ""}
         self._store = store
         self._directory = directory
@@ -61,6 +62,7 @@ class Crew:
         self.held: set[int] = set()
         self.stalls: list[Window] = []
         self.shifts: set[float] = {0.0}
+        self.astray = 0
         self.untoward: list[str] = []
         self._members += [self._started(0.0) for _ in range(count)]
         for member in self._members:
@@ -128,12 +130,15 @@ class Crew:
 
     def _started(self, shift: float) -> _Member:
         self.shifts.add(shift)
+        self.astray += bool(shift)
         path = self._directory / f"worker-{len(self._logs)}.log"
         self._logs.append(path)
         log = path.open("wb")
         ready = path.with_suffix(".ready")
         orders = json.dumps({**self._orders, "shift": shift, "ready": str(ready)})
-        process = subprocess.Popen([sys.executable, "-m", "tests.chaos.crew", orders], stdout=log, stderr=log)  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "tests.chaos.crew", orders], stdout=log, stderr=log, env=self._environment
+        )
         return _Member(process, log, ready)
 
     def _watch(self, pid: int) -> None:

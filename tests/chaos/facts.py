@@ -95,12 +95,25 @@ class Skew:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A report that a gateway made: of which task and recipient, and what it said last."""
+    """A report that a gateway made, and what it said."""
 
     account: str
     mark: Mark
     task_id: str
     state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """A subscriber's message, whose text nobody else wrote."""
+
+    account: str
+    sender: str
+    text: str
+
+
+Name = tuple[str, str, str]
+"""A report by account, task id and recipient; a subscriber's message by account, text and sender."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +143,8 @@ class Facts:
     patience: float = 3.0
     """Seconds that a client waits for an answer."""
     told: Sequence[Told] = ()
-    applied: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    """How often the store has a report, by account, task id and recipient."""
-    heard: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    """How often a listener was told of it, likewise."""
+    came: Sequence[Came] = ()
+    applied: Mapping[Name, int] = field(default_factory=dict)
+    """How often the store has each report and each message."""
+    heard: Mapping[Name, int] = field(default_factory=dict)
+    """How often a listener was told of each."""

@@ -44,9 +44,17 @@ class Witness(LocalGateway):
         self._faults = _Noting()
         self._asked: list[Mapping[str, object]] = []
         self._outages: list[tuple[float, float]] = []
+        self._news: list[Mapping[str, object]] = []
         self.control("GET", "asked", self._list_asked)
         self.control("GET", "outages", self._list_outages)
         self.control("POST", "outage", self._begin_outage)
+        self.control("POST", "news", self._take_news)
+        self.control("POST", "leave", self._leave)
+
+    def record(self, submission: Mapping[str, object]) -> None:
+        """Note a submission that was accepted."""
+        super().record(submission)
+        self._news.append({name: submission[name] for name in ("to", "text", "task_id")})
 
     def _answer(self, request: Request, wire: Wire) -> None:
         met: list[str] = []
@@ -68,6 +76,17 @@ class Witness(LocalGateway):
     def _list_outages(self) -> list[tuple[float, float]]:
         """When it did not listen."""
         return list(self._outages)
+
+    def _take_news(self) -> list[Mapping[str, object]]:
+        """What was accepted since the last call."""
+        found = list(self._news)
+        del self._news[: len(found)]
+        return found
+
+    def _leave(self, boxes: list[dict[str, str]]) -> None:
+        """Let reports wait for whoever pulls them."""
+        for box in boxes:
+            self._control.call("PUT", "reports", box)
 
     def _begin_outage(self, seconds: float) -> None:
         """Stop listening for so long; what is under way is cut."""

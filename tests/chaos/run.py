@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from notify_core import KeyConflict, Notifier, Sms, State, StoreError
@@ -23,11 +23,12 @@ from notify_core.settings import Limit
 from notify_core.store import Filter, Store
 from notify_core.store import schema as tables
 from tests.chaos import clock, traffic, troubles
-from tests.chaos.audit import KINDS, Finding, audited
+from tests.chaos.audit import KINDS, LEFT, Finding, audited
 from tests.chaos.crew import Crew
 from tests.chaos.databases import DATABASES, Database
-from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Kept, Mark, Skew, Window
+from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Kept, Mark, Name, Skew, Window
 from tests.chaos.gateway import PASSWORD, SIGNATURE, Gateway, e164, said
+from tests.chaos.post import Postman, heard
 from tests.chaos.traffic import How, Step
 from tests.chaos.troubles import Size, Trouble, What
 
@@ -58,6 +59,7 @@ def run(database: str, seed: int, size: Size, progress: Progress) -> Outcome:
     with Stage(database, seed, size, directory) as stage:
         stage.play(progress)
         rested = stage.rest(progress)
+        stage.postman.close()
         stage.crew.close()
         progress("comparing", 0.0)
         found = stage.facts()
@@ -118,6 +120,8 @@ class Stage:
             clock.shift_store(self._notifier, clock.reading(shared))
         self._engine = self._orders()
         self._workers = 1 if self._database.one_machine else self._size.workers
+        self.postman = Postman(self._gateways, self._notifier.mailbox, self._seed)
+        self._stack.callback(self.postman.close)
         self.crew = Crew(self._settings, self._workers, self._store, self._directory, self._size.lease, shared)
 
     def _orders(self) -> Engine:
@@ -272,12 +276,18 @@ class Stage:
         while (left := self._left()) and time.monotonic() - began < QUIET:
             progress("coming to rest", 1 - left / self._size.deliveries)
             self._hasten()
+            if not self._store.open_counts()[State.SENDING]:
+                self._age()
             time.sleep(0.5)
         return time.monotonic() - began
 
     def _left(self) -> int:
+        """How much is still on its way: to the gateways, from them, and to the listeners."""
         counts = self._store.open_counts()
-        return counts[State.QUEUED] + counts[State.SENDING]
+        coming = sum(len(gateway.call("GET", "reports")) for gateway in self._gateways) + (not self.postman.idle)
+        with self._store._database.reading() as connection:
+            inside = int(connection.scalar(_UNSETTLED) or 0) + int(connection.scalar(_UNTOLD) or 0)
+        return counts[State.QUEUED] + counts[State.SENDING] + coming + inside
 
     def _hasten(self) -> None:
         """As a person does who knows that the gateways are back: what waits for its turn under a limit still waits."""
@@ -290,12 +300,18 @@ class Stage:
             except (StoreError, ValueError):  # one of them is being sent already
                 return
 
+    def _age(self) -> None:
+        """Let two minutes pass for what waits for time to pass: what is parked, kept for later, or told again later."""
+        with self._store._database.writing() as connection:
+            for table, column, waits in _WAITING:
+                connection.execute(update(table).values({column: table.c[column] - 120}).where(waits))
+
     # --- facts
 
     def facts(self) -> Facts:
         """What the store, the gateways and the crew know."""
         with self._store._database.reading() as connection:
-            kept, doubts = list(_kept(connection)), list(_doubts(connection))
+            kept, doubts, applied = list(_kept(connection)), list(_doubts(connection)), _applied(connection)
         with self._engine.connect() as connection:
             orders = set(connection.scalars(text("SELECT key FROM orders")))
         return Facts(
@@ -313,6 +329,10 @@ class Stage:
             shifts=frozenset(self.crew.shifts),
             skew=Skew(self._clock.history),
             patience=PATIENCE,
+            told=self.postman.told,
+            came=self.postman.came,
+            applied=applied,
+            heard=heard(self._directory / "heard"),
         )
 
     def figures(self, found: Facts, findings: Sequence[Finding]) -> dict[str, str]:
@@ -322,13 +342,21 @@ class Stage:
         doubted = {doubt.delivery for doubt in found.doubts}
         lapsed = {doubt.delivery for doubt in found.doubts if doubt.lapsed}
         kinds = Counter(finding.kind for finding in findings)
+        resolved = sum(kept.state in LEFT for kept in found.kept if kept.id in doubted)
+        again = sum(many > 1 for many in found.heard.values())
+        calls = self.postman.calls
         rows = {
             "deliveries": f"{len(found.kept):,} ({len(found.undone):,} more rolled back)",
             "requests to the gateways": f"{len(found.asked):,}, {len(found.accepted):,} recipients accepted",
             **{f"… {state.value}": f"{count:,}" for state, count in sorted(states.items())},
             "doubts": f"{len(doubted):,}: {len(doubted - lapsed):,} by requests, {len(lapsed):,} by lost workers",
+            "doubts resolved": f"{resolved:,}",
             "faults met": f"{sum(met.values()):,} of {len(met)} kinds",
             "calls of enqueue that failed": f"{self._told.calls['failed']:,}",
+            "reports": f"{len(found.told):,}, and {len(found.came):,} messages from subscribers",
+            "pushes": f"{calls['pushes']:,}, {calls['refused']:,} of them refused and repeated",
+            "told to a listener": f"{len(found.heard):,}, {again:,} of them again",
+            "workers with a wrong clock": f"{self.crew.astray:,}",
             **{what.value: f"{self._happened[what]:,}" for what in What if what is not What.FAULT},
         }
         return (
@@ -364,6 +392,7 @@ def _settings(url: str, gateways: Sequence[Gateway], size: Size) -> dict[str, An
         "user_id": "1001",
         "signature": SIGNATURE,
         "max_recipients": 50,
+        "pull": {"reports": "1s"},
         "connect_timeout": "1s",
         "read_timeout": f"{PATIENCE:g}s",
     }
@@ -371,6 +400,7 @@ def _settings(url: str, gateways: Sequence[Gateway], size: Size) -> dict[str, An
     return {
         "default_region": "CN",
         "store": url,
+        "plugins": ["tests.chaos.listener"],
         "accounts": {
             gateway.name: {**account, "base_url": gateway.url, "limits": limits[gateway.name]} for gateway in gateways
         },
@@ -400,6 +430,18 @@ def _limits(size: Size) -> dict[str, list[dict[str, Any]]]:
 
 
 # --- what the store says
+
+_r, _s, _n = tables.reports.c, tables.submissions.c, tables.notices.c
+_recorded = exists().where(_s.task_id == _r.task_id, _s.account == _r.account)
+_UNSETTLED = select(func.count()).where(_r.delivery_id.is_(None), _recorded)
+"""Reports that came before their submission was recorded, and have not found it yet."""
+_WAITING: Sequence[tuple[Table, str, ColumnElement[bool]]] = (
+    (tables.reports, "received", _r.delivery_id.is_(None)),
+    (tables.payloads, "received", tables.payloads.c.state == "waiting"),
+    (tables.notices, "due", _n.done.is_(None)),
+)
+_UNTOLD = select(func.count()).select_from(tables.notices).where(_n.done.is_(None))
+"""What no listener has heard yet."""
 
 
 def _kept(connection: Connection) -> Iterator[Kept]:
@@ -433,6 +475,15 @@ def _doubts(connection: Connection) -> Iterator[Doubt]:
     rows = connection.execute(select(a.delivery_id, a.at, a.path, a.code).where(a.state == State.IN_DOUBT.value))
     for row in rows:
         yield Doubt(row.delivery_id, row.path.rpartition(".")[0], row.at, lapsed=row.code == "lapsed")
+
+
+def _applied(connection: Connection) -> Counter[Name]:
+    i = tables.inbound.c
+    rows = [
+        *connection.execute(select(_r.account, _r.task_id, _r.recipient)),
+        *connection.execute(select(i.account, i.text, i.sender)),
+    ]
+    return Counter((account, what, whom) for account, what, whom in rows)
 
 
 # --- what the gateways noted

@@ -14,7 +14,7 @@ from notify_core.sandbox import KINDS
 from notify_core.settings import Limit
 from tests.chaos.audit import KINDS as FOUND
 from tests.chaos.audit import Finding, audited
-from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Kept, Mark, Skew, Told, Window
+from tests.chaos.facts import Accepted, Asked, Came, Doubt, Facts, Kept, Mark, Skew, Told, Window
 from tests.chaos.traffic import How, dice, number, steps
 from tests.chaos.troubles import FULL, SHORT, Size, What, schedule
 
@@ -52,8 +52,9 @@ GOOD = Facts(
     limits={"clinic": [LIMIT]},
     held=frozenset({3}),
     told=[Told("clinic", SENT, "T1", State.DELIVERED)],
-    applied={("clinic", "T1", SENT[0]): 1},
-    heard={("clinic", "T1", SENT[0]): 1},
+    came=[Came("clinic", number(1), "收到1")],
+    applied={("clinic", "T1", SENT[0]): 1, ("clinic", "收到1", number(1)): 1},
+    heard={("clinic", "T1", SENT[0]): 2, ("clinic", "收到1", number(1)): 1},
 )
 """A little of everything, and all of it as it must be."""
 
@@ -110,6 +111,8 @@ PLANTED: dict[str, tuple[str, dict[str, Any]]] = {
     "a report that is not there": ("reports", {"applied": {}}),
     "a report that is there twice": ("reports", {"applied": {("clinic", "T1", SENT[0]): 2}}),
     "a report that nobody heard": ("reports", {"heard": {}}),
+    "a message that is there twice": ("reports", {"applied": {**GOOD.applied, ("clinic", "收到1", number(1)): 2}}),
+    "a message that nobody heard": ("reports", {"heard": {("clinic", "T1", SENT[0]): 1}}),
     "a report that was not applied": ("reports", {"kept": kept(1, state=State.ACCEPTED)}),
 }
 """By what is wrong: the kind of finding, and what it takes."""

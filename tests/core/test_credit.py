@@ -291,11 +291,12 @@ def test_what_the_store_tells_is_learned_and_not_noted_again(purse: Purse, clock
     """A newer balance of another process counts as one's own, an older one does not."""
     refuse(purse, clock, 3)
     purse.note()
-    purse.told(Decimal(500), clock.time - timedelta(seconds=1), low=False)
+    purse.told(Decimal(500), clock.time - timedelta(seconds=1), low=False, days=None)
     assert purse.wait(3) == PAUSE
-    purse.told(Decimal(500), clock.time + timedelta(seconds=1), low=True)
+    purse.told(Decimal(500), clock.time + timedelta(seconds=1), low=True, days=2.5)
     clock.now += 5
-    assert (purse.short, purse.units, purse.low, purse.marked) == (None, Decimal(500), False, True)
+    assert (purse.short, purse.units, purse.low, purse.runs_low) == (None, Decimal(500), False, True)
+    assert purse.days == 2.5
     assert purse.note() is None
 
 

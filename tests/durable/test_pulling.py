@@ -71,6 +71,12 @@ def pulling(url: str, provider: Gateway, **settings: Any) -> Notifier:
     return Notifier.from_mapping(configuration(url, {"clinic": provider}, **settings))
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was kept and not applied is looked for often."""
+    monkeypatch.setattr("notify_core.pulling._SETTLE", 0.1)
+
+
 def test_reports_are_fetched_and_applied(url: str, notify_gateway: LocalGateway) -> None:
     """A message that a worker sent becomes delivered, and another undelivered, without anybody asking."""
     with Notifier.from_mapping(clinic(url, notify_gateway, reports="100ms")) as notifier, working(notifier):
@@ -150,12 +156,13 @@ def begun(settings: dict[str, Any], before: str = "") -> subprocess.Popen[bytes]
 
 def test_another_pulls_when_one_is_killed(url: str, provider: Provider) -> None:
     """Its turn is over after its lease."""
-    settings = configuration(url, {"clinic": provider}, account="dead", pull={"reports": "20ms"}, read_timeout="1s")
+    quick = {"pull": {"reports": "20ms"}, "connect_timeout": "500ms", "read_timeout": "500ms"}
+    settings = configuration(url, {"clinic": provider}, **quick, account="dead")
     with begun(settings) as process:
         until(lambda: len(provider.asked("/reports")) > 0)
         process.kill()
     del provider.received[:]
-    with pulling(url, provider, account="living", pull={"reports": "20ms"}) as notifier, working(notifier, lease=1.0):
+    with pulling(url, provider, **quick, account="living") as notifier, working(notifier, lease=0.4):
         until(lambda: len(provider.asked("/reports")) > 0)
     assert {request.data["account"] for request in provider.asked("/reports")} == {"living"}
 
@@ -171,8 +178,8 @@ def test_what_was_kept_and_not_applied_is_applied_by_the_next(
             assert process.wait(30) == -9
         assert states(notifier) == [State.ACCEPTED]
         assert len(notifier.outbox.store.payloads(["waiting"])) == 1
-        monkeypatch.setattr("notify_core.mailbox.SETTLED_AFTER", 0.0)
-        with working(notifier):
+        monkeypatch.setattr("notify_core.mailbox._PATIENCE", 0.0)
+        with working(notifier, lease=0.4):
             settled(notifier, State.DELIVERED)
 
 

@@ -302,7 +302,7 @@ def test_what_comes_in_is_posted_once(url: str, gateway: Gateway, shop: Gateway)
         with working(notifier):
             noted(store, *(message(which, f"text {which}") for which in range(50)), received=["shop"])
             until(lambda: len(shop.received) == 50)
-            until(lambda: not store.notices(["shop"], 1))
+            until(lambda: not store.notices(["shop"], most=1))
     assert sorted(texts(shop)) == sorted(f"text {which}" for which in range(50))
     assert all(genuine(request, SECRET) for request in shop.received)
 
@@ -337,7 +337,7 @@ def test_each_webhook_is_told_what_it_wants(url: str, gateway: Gateway, shop: Ga
     with Notifier.from_mapping(settings) as notifier, working(notifier):
         notifier.mailbox.pull_inbound("clinic")
         until(lambda: len(shop.received) == 1)
-        until(lambda: not notifier.outbox.store.notices(["", "shop"], 1))
+        until(lambda: not notifier.outbox.store.notices(["", "shop"], most=1))
     assert other.received == []
 
 
@@ -351,7 +351,7 @@ def test_a_refused_notice_is_offered_again(
     with Notifier.from_mapping(shops(sqlite, gateway, shop=shop)) as notifier, working(notifier):
         noted(notifier.outbox.store, message(1), received=["shop"])
         until(lambda: len(shop.received) == 3)
-        until(lambda: not notifier.outbox.store.notices(["shop"], 1))
+        until(lambda: not notifier.outbox.store.notices(["shop"], most=1))
     assert len({request.headers["webhook-id"] for request in shop.received}) == 1
     assert texts(shop) == ["hello"] * 3
 
@@ -368,7 +368,7 @@ def test_news_of_one_number_comes_in_order(
             noted(notifier.outbox.store, message(1, f"first {which}"), received=["shop"])
         noted(notifier.outbox.store, message(2, "second"), received=["shop"])
         with working(notifier):
-            until(lambda: not notifier.outbox.store.notices(["shop"], 1) and len(shop.received) == 6)
+            until(lambda: not notifier.outbox.store.notices(["shop"], most=1) and len(shop.received) == 6)
     heard = [text for text in texts(shop)[1:] if text.startswith("first")]
     assert sorted({*heard}) == [f"first {which}" for which in range(4)]
     assert heard == sorted(heard)
@@ -386,7 +386,7 @@ def test_a_webhook_that_hangs_holds_up_nobody(url: str, gateway: Gateway, shop: 
             until(lambda: len(other.received) == 20)
             notifier.enqueue(sms(1))
             settled(notifier, State.ACCEPTED)
-        assert len(notifier.outbox.store.notices(["shop"], 100)) == 20
+        assert len(notifier.outbox.store.notices(["shop"], most=100)) == 20
 
 
 def test_a_dead_webhook_is_not_asked_for_each_notice(sqlite: str, gateway: Gateway, shop: Gateway) -> None:
@@ -420,7 +420,7 @@ def test_two_workers_share_a_webhook(url: str, gateway: Gateway, shop: Gateway) 
     with Notifier.from_mapping(settings) as one, Notifier.from_mapping(settings) as two, working(one), working(two):
         for which in range(60):
             noted(one.outbox.store, message(which, f"text {which}"), received=["shop"])
-        until(lambda: not one.outbox.store.notices(["shop"], 1))
+        until(lambda: not one.outbox.store.notices(["shop"], most=1))
     assert sorted(texts(shop)) == sorted(f"text {which}" for which in range(60))
 
 
@@ -444,4 +444,4 @@ def test_what_is_being_told_when_the_worker_ends_is_noted(url: str, gateway: Gat
             until(lambda: len(shop.received) == 1)
             worker.stop()
             go.set()
-        assert notifier.outbox.store.notices(["shop"], 1) == []
+        assert notifier.outbox.store.notices(["shop"], most=1) == []

@@ -19,7 +19,6 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String
 from sqlalchemy import update as change
 
 from notify_core import InvalidMessage, Notifier, Sms
-from notify_core.store import Filter
 
 CONFIG = os.environ.get("NOTIFY_CONFIG") or Path(__file__).with_name("notify.yaml")
 
@@ -95,13 +94,11 @@ def show(number: int) -> dict[str, Any]:
 
 @app.get("/", response_class=HTMLResponse)
 def page() -> str:
-    """All orders on a page, each with what became of telling the customer."""
+    """The newest orders on a page, each with what became of telling the customer."""
     with engine.connect() as connection:
-        found = connection.execute(select(orders).order_by(orders.c.number.desc()).limit(100)).all()
-    states = {stored.id: stored.state for stored in store.deliveries(Filter(key="order-"), most=100)}
-    rows = "".join(
-        f"<tr><td>{order.number}<td>{escape(order.item)}<td>{states.get(order.delivery, '?')}" for order in found
-    )
+        newest = connection.execute(select(orders).order_by(orders.c.number.desc()).limit(20)).all()
+    told = [(order.number, escape(order.item), store.delivery(order.delivery).state) for order in newest]
+    rows = "".join(f"<tr><td>{number}<td>{item}<td>{state}" for number, item, state in told)
     return f"<!doctype html><title>Orders</title><table><tr><th>order<th>item<th>customer told?{rows}</table>"
 
 
