@@ -458,10 +458,11 @@ class Exchange:
     hands out only once is not lost where it cannot be read.
     """
 
-    __slots__ = ("_ends", "_session", "left", "replies")
+    __slots__ = ("_ends", "_session", "left", "now", "replies")
 
     def __init__(self, session: Session, ends: float | None) -> None:
         self._session = session
+        self.now = session.now
         self._ends = ends
         self.left = False
         self.replies: list[Reply] = []
@@ -473,10 +474,6 @@ class Exchange:
     def get(self, path: str, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
         """See ``notify_core.exchange.Http``."""
         return self._ask("GET", path, None, headers)
-
-    def now(self) -> datetime:
-        """The time, aware."""
-        return self._session.now()
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         base, _, query = path.partition("?")
