@@ -461,10 +461,11 @@ class Exchange:
     came back, so that what a gateway hands out only once is not lost where it cannot be read.
     """
 
-    __slots__ = ("_ends", "_keep", "_session", "asked", "left", "replies")
+    __slots__ = ("_ends", "_keep", "_session", "asked", "left", "now", "replies")
 
     def __init__(self, session: Session, ends: float | None, keep: Callable[[Reply], None] | None = None) -> None:
         self._session = session
+        self.now = session.now
         self._ends = ends
         self._keep = keep
         self.left = False
@@ -478,10 +479,6 @@ class Exchange:
     def get(self, path: str, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
         """See ``notify_core.exchange.Http``."""
         return self._ask("GET", path, None, headers)
-
-    def now(self) -> datetime:
-        """The time, aware."""
-        return self._session.now()
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         base, _, query = path.partition("?")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from notify_core.settings import Limit
 
 _SWEEP_EVERY = 10_000
+_Numbered = tuple[int, Limit]
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class SlidingLimits:
     """
 
     def __init__(self, limits: Sequence[Limit], clock: Callable[[], float]) -> None:
-        self._limits = tuple(limits)
+        self._limits = tuple(enumerate(limits))
         self._clock = clock
         self._lock = threading.Lock()
         self._windows: dict[tuple[int, str], _Window] = {}
@@ -54,8 +55,7 @@ class SlidingLimits:
 
         Returns those over a limit, with the seconds after which they could go; no slot is taken for them.
         """
-        counted = self._counting(text)
-        if not counted:
+        if not (counted := self._counting(text)):
             return {}
         with self._lock:
             now = self._clock()
@@ -65,30 +65,32 @@ class SlidingLimits:
 
     def spend(self, recipients: Iterable[str], text: str) -> None:
         """Count what each recipient holds from now on: the message left, or may have."""
+        if not (counted := self._counting(text)):
+            return
         with self._lock:
             now = self._clock()
-            for window in self._released(recipients, text):
+            for window in self._released(recipients, counted):
                 window.spent.append(now)
 
     def give_back(self, recipients: Iterable[str], text: str) -> None:
         """Free what each recipient holds: the message surely was not sent."""
-        with self._lock:
-            self._released(recipients, text)
+        if counted := self._counting(text):
+            with self._lock:
+                self._released(recipients, counted)
 
-    def _released(self, recipients: Iterable[str], text: str) -> list[_Window]:
+    def _released(self, recipients: Iterable[str], counted: Sequence[_Numbered]) -> list[_Window]:
         """The windows in which each recipient held a slot, and holds it no more."""
-        found = []
-        for number, limit in self._counting(text):
-            for recipient in recipients:
-                window = self._windows[_key(number, limit, recipient)]
-                window.held -= 1
-                found.append(window)
-        return found
+        keys = [_key(number, limit, recipient) for recipient in recipients for number, limit in counted]
+        windows = [self._windows[key] for key in keys]
+        for window in windows:
+            window.held -= 1
+        return windows
 
-    def _counting(self, text: str) -> list[tuple[int, Limit]]:
-        return [(number, limit) for number, limit in enumerate(self._limits) if limit.containing in text]
+    def _counting(self, text: str) -> Sequence[_Numbered]:
+        """The limits that count a message of that text."""
+        return [each for each in self._limits if each[1].containing in text] if self._limits else ()
 
-    def _take_one(self, recipient: str, counted: list[tuple[int, Limit]], now: float) -> float:
+    def _take_one(self, recipient: str, counted: Sequence[_Numbered], now: float) -> float:
         windows = [(self._window(number, limit, recipient, now), limit) for number, limit in counted]
         waits = [window.wait(limit, now) for window, limit in windows]
         if not any(waits):
@@ -106,7 +108,7 @@ class SlidingLimits:
         if len(self._windows) < self._sweep_at:
             return
         for (number, _), window in self._windows.items():
-            window.slide(self._limits[number], now)
+            window.slide(self._limits[number][1], now)
         self._windows = {key: window for key, window in self._windows.items() if window.held or window.spent}
         self._sweep_at = max(_SWEEP_EVERY, 2 * len(self._windows))
 

@@ -250,13 +250,14 @@ class Push:
 
 
 def _recipients(to: str | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(to, str):
+        return (_recipient(to),)
     if not isinstance(to, Iterable):
         raise InvalidMessage(f"`to` is a number as text, or several; found {type(to).__name__}")
-    numbers = [to] if isinstance(to, str) else list(to)
-    stripped = [_recipient(number) for number in numbers]
+    stripped = tuple(dict.fromkeys(map(_recipient, to)))
     if not stripped:
         raise InvalidMessage("the message has no recipients: give at least one number in `to`")
-    return tuple(dict.fromkeys(stripped))
+    return stripped
 
 
 def _recipient(number: object) -> str:

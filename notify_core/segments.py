@@ -22,7 +22,7 @@ _GSM7_SINGLE, _GSM7_PART = 160, 153  # 3GPP TS 23.040 §9.2.3.24: a part gives 7
 
 def signed(text: str, signature: str) -> str:
     """``text`` with 【signature】 after it, unless it carries a signature at either end or ``signature`` is empty."""
-    if not signature or _AT_START.match(text) or _AT_END.search(text):
+    if not signature or ("】" in text and (_AT_START.match(text) or _AT_END.search(text))):
         return text
     return f"{text}【{signature}】"
 

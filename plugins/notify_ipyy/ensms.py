@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import datetime
-from json import JSONEncoder
+from json.encoder import encode_basestring as quoted
 from typing import Any, cast
 
 from notify_core.exchange import Endpoint, Gateway, Http
@@ -29,7 +29,8 @@ push = json.push
 change_password = json.change_password
 
 _BLOCK = 8
-_JSON = JSONEncoder(ensure_ascii=False)
+# PKCS7 (RFC 5652 §6.3), by the bytes in the last block: each added byte says how many were added, one at least.
+_PADDING = tuple(bytes([_BLOCK - over]) * (_BLOCK - over) for over in range(_BLOCK))
 
 
 @hookimpl
@@ -44,14 +45,18 @@ def bind(settings: IpyySettings) -> None:
 def send(settings: IpyySettings, http: Http, submission: Submission) -> Accepted:
     """Post the message, encrypted, to ensms.ashx."""
     message = cast("Sms", submission.message)
-    fields = f"UserId={settings.user_id}&Text64={form.base64(encrypted(settings, message, http.now()))}"
-    answer = replies.read(http.post(PATH, fields.encode("ascii"), form.CONTENT_TYPE).body)
+    fields = f"UserId={settings.user_id}&Text64={form.base64(encrypted(settings, message, http.now()))}".encode("ascii")
+    answer = replies.read(http.post(PATH, fields, form.CONTENT_TYPE).body)
     return sendresult.submitted(answer, answer.fields, message.to)
 
 
 def encrypted(settings: IpyySettings, message: Sms, now: datetime) -> bytes:
     """The message under DES, stamped with the aware time ``now``."""
-    return _desks.encrypted(settings, message, now)
+    desks = _desks.free
+    desk = desks.pop(settings.credentials, None) or _Desk(settings)
+    content = desk.encrypted(message, now)
+    desks[settings.credentials] = desk
+    return content
 
 
 def plain(settings: IpyySettings, message: Sms, now: datetime) -> bytes:
@@ -63,13 +68,14 @@ def _opening(settings: IpyySettings, now: datetime) -> bytes:
     """What every message of an account begins with within one second."""
     stamp = f"{chinatime.wall_clock(now):%m%d%H%M%S}"
     secret = md5_upper(settings.password.get_secret_value() + stamp)
-    return f'{{"UserName":{_JSON.encode(settings.account)},"Secret":"{secret}","Stamp":"{stamp}",'.encode()
+    return f'{{"UserName":{quoted(settings.account)},"Secret":"{secret}","Stamp":"{stamp}",'.encode()
 
 
 def _rest(message: Sms) -> bytes:
+    when = chinatime.written(message.send_at) if message.send_at else ""
     return (
-        f'"Moblie":"{",".join(addressing.national(message.to))}","Text":{_JSON.encode(message.text)},'
-        f'"Ext":"{message.extension}","SendTime":"{chinatime.written(message.send_at)}"}}'
+        f'"Moblie":"{",".join(addressing.national(message.to))}","Text":{quoted(message.text)},'
+        f'"Ext":"{message.extension}","SendTime":"{when}"}}'
     ).encode()
 
 
@@ -82,65 +88,48 @@ class _Desk:
     def __init__(self, settings: IpyySettings) -> None:
         from Crypto.Cipher import DES
 
+        key = settings.des_key
         self._settings = settings
-        self._key = settings.des_key
-        self._cipher: Any = DES.new(self._key, DES.MODE_CBC, iv=self._key)  # noqa: S304  # the gateway knows no other
-        self._last = self._key
+        self._cipher: Any = DES.new(key, DES.MODE_CBC, iv=key)  # noqa: S304  # the gateway knows no other
+        self._start = self._last = int.from_bytes(key, "big")
         self._second: datetime | None = None
         self._begun = self._over = b""
+        self._begun_with = 0
 
     def encrypted(self, message: Sms, now: datetime) -> bytes:
         second = now.replace(microsecond=0)
         if second != self._second:
             self._begin(second)
-        content = _padded(self._over + _rest(message))
-        return self._begun + self._after(self._begun[-_BLOCK:], content)
+        content = self._over + _rest(message)
+        return self._begun + self._after(self._begun_with, content + _PADDING[len(content) % _BLOCK])
 
     def _begin(self, second: datetime) -> None:
         """Encrypt the whole blocks of a second's opening; what is over goes before the rest of each message."""
         opening = _opening(self._settings, second)
         whole = len(opening) // _BLOCK * _BLOCK
-        self._begun, self._over = self._after(self._key, opening[:whole]), opening[whole:]
-        self._second = second
+        self._begun, self._over = self._after(self._start, opening[:whole]), opening[whole:]
+        self._begun_with, self._second = self._last, second
 
-    def _after(self, block: bytes, content: bytes) -> bytes:
+    def _after(self, block: int, content: bytes) -> bytes:
         """``content``, of whole blocks, encrypted as what follows a ``block`` of the cipher text, or the IV.
 
         The cipher chains on from the last block that it wrote. Its part is taken out of the first block, and the right
         one put in: (first ^ last ^ block) ^ last = first ^ block. (NIST SP 800-38A §6.2)
         """
-        first = _number(content) ^ _number(self._last) ^ _number(block)
+        first = int.from_bytes(content[:_BLOCK], "big") ^ self._last ^ block
         written: bytes = self._cipher.encrypt(first.to_bytes(_BLOCK, "big") + content[_BLOCK:])
-        self._last = written[-_BLOCK:]
+        self._last = int.from_bytes(written[-_BLOCK:], "big")
         return written
-
-
-def _number(content: bytes) -> int:
-    """The first block as a number."""
-    return int.from_bytes(content[:_BLOCK], "big")
 
 
 class _Desks(threading.local):
     """The desks of a thread. One is away while it is used: a cipher that an interrupt left half-way does not return."""
 
     def __init__(self) -> None:
-        self._free: dict[tuple[str, str], _Desk] = {}
-
-    def encrypted(self, settings: IpyySettings, message: Sms, now: datetime) -> bytes:
-        account = settings.account, settings.password.get_secret_value()
-        desk = self._free.pop(account, None) or _Desk(settings)
-        content = desk.encrypted(message, now)
-        self._free[account] = desk
-        return content
+        self.free: dict[str, _Desk] = {}
 
 
 _desks = _Desks()
-
-
-def _padded(content: bytes) -> bytes:
-    """PKCS7 (RFC 5652 §6.3): each added byte says how many were added, one at least."""
-    missing = _BLOCK - len(content) % _BLOCK
-    return content + bytes([missing]) * missing
 
 
 @hookimpl

@@ -5,7 +5,7 @@ Everything is posted: credentials in a query would stand in the logs of every pr
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from urllib.parse import quote_plus
 
@@ -36,7 +36,8 @@ def mms(credentials: str, message: Mms, container: bytes) -> bytes:
 
 def base64(content: bytes) -> str:
     """``content`` as base64, URL-encoded: 65 characters, of which three are not plain."""
-    return b64encode(content).decode("ascii").replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+    plain = b2a_base64(content, newline=False).decode("ascii")
+    return plain.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
 
 
 def _submission(credentials: str, message: Sms | Mms, what: str) -> bytes:

@@ -7,6 +7,7 @@ whatever their type. How bytes become a document, safely, is the core's: ``notif
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from notify_core.errors import UnreadableReply
@@ -48,7 +49,8 @@ class Answer:
 
 def text(fields: Fields, name: str) -> str:
     """The field of that name (in lower case) without blanks around it, empty where there is none."""
-    return words(fields.get(name, "")).strip()
+    value = fields.get(name, "")
+    return (value if isinstance(value, str) else words(value)).strip()
 
 
 def words(value: Value) -> str:
@@ -108,7 +110,7 @@ def _plain(value: object, room: int = DEEPEST) -> Value:
     if not room:
         raise RecursionError
     if isinstance(value, dict):
-        return {name.lower(): _plain(part, room - 1) for name, part in value.items()}
+        return {name.lower(): p if isinstance(p, str) else _plain(p, room - 1) for name, p in value.items()}
     if isinstance(value, list):
         return [_plain(part, room - 1) for part in value]
     return "" if value is None else str(value)
@@ -121,7 +123,7 @@ def _xml(reply: ReplyText) -> tuple[str, Fields]:
         if (found := _broken_xml(without_prolog(reply.raw))) is None:
             raise
         return found
-    return _name(root), _fields(root)
+    return _name(root.tag), _fields(root)
 
 
 def _broken_xml(document: str) -> tuple[str, Fields] | None:
@@ -130,13 +132,13 @@ def _broken_xml(document: str) -> tuple[str, Fields] | None:
     except (SyntaxError, ValueError):
         boxes = _plain(salvage.xml_boxes(document))
         return ("", boxes) if boxes and isinstance(boxes, dict) else None
-    return _name(root), _fields(root)
+    return _name(root.tag), _fields(root)
 
 
-def _name(element: etree._Element) -> str:
-    """The element's name without its namespace: ``{http://www.yysms.com/}MsgId`` is ``msgid``."""
-    tag = str(element.tag)
-    return tag[tag.find("}") + 1 :].lower()
+@lru_cache(maxsize=256)
+def _name(tag: object) -> str:
+    """A tag without its namespace: ``{http://www.yysms.com/}MsgId`` is ``msgid``. All replies have the same few."""
+    return str(tag).rpartition("}")[2].lower()
 
 
 def _fields(element: etree._Element, room: int = DEEPEST) -> Fields:
@@ -144,7 +146,7 @@ def _fields(element: etree._Element, room: int = DEEPEST) -> Fields:
         raise RecursionError
     fields: Fields = {}
     for child in element:
-        name, value = _name(child), _value(child, room - 1) if len(child) else child.text or ""
+        name, value = _name(child.tag), _value(child, room - 1) if len(child) else child.text or ""
         earlier = fields.setdefault(name, value)
         if isinstance(earlier, list):
             earlier.append(value)
