@@ -285,11 +285,6 @@ class _Group:
         self.samples.append(self._rebuilt([next(iter(self.deliveries))]))
         self.options.extend((intent, intent.rules) for intent in plan(self.samples[0]))
 
-    def add(self, recipient: str, delivery: int, expires_at: float | None) -> None:
-        self.deliveries[recipient] = delivery
-        if expires_at is not None:
-            self.ends[recipient] = expires_at
-
     def message(self, recipients: Iterable[str]) -> Message:
         to = tuple(recipients)
         return self.samples[0] if self.samples[0].to == to else self._rebuilt(to)
@@ -316,7 +311,7 @@ class _Taking:
         self._connection = connection
         self._now = now
         self.over: list[_Over] = []
-        self.expired = self._expire([number for number, *_, ends in rows if ends is not None and ends <= now])
+        self.expired = self._expire([row[0] for row in rows if row[4] is not None and row[4] <= now])
         self._groups = self._grouped(rows)
         for group in self._groups:
             group.ask(plan)
@@ -328,7 +323,7 @@ class _Taking:
 
         A second delivery of equal content to one recipient is a group of its own: a message names each once.
         """
-        contents = self._contents({row.message_id for row in rows})
+        contents = self._contents({row[1] for row in rows})
         groups: dict[tuple[int, int], list[_Group]] = defaultdict(list)
         ended = set(self.expired)
         for number, message, recipient, attempts, expires_at in rows:
@@ -336,10 +331,14 @@ class _Taking:
                 continue
             content = contents[message]
             same = groups[content.id, attempts]
-            group = next((each for each in same if recipient not in each.deliveries), None)
-            if group is None:
+            for group in same:
+                if recipient not in group.deliveries:
+                    break
+            else:
                 same.append(group := _Group(content, attempts))
-            group.add(recipient, number, expires_at)
+            group.deliveries[recipient] = number
+            if expires_at is not None:
+                group.ends[recipient] = expires_at
         return [group for same in groups.values() for group in same]
 
     def _contents(self, messages: Iterable[int]) -> dict[int, Row[*tuple[Any, ...]]]:
