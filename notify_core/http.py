@@ -234,11 +234,31 @@ class _MarksConnecting:
             raise
 
 
-class _Connection(_MarksConnecting, HTTPConnection):
+class _SendsAtOnce:
+    """A connection that sends head and body together: apart, they are two system calls, and wake the gateway twice."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *arguments: Any, **keywords: Any) -> None:
+        self._parts = parts = []
+        try:
+            super().request(*arguments, **keywords)  # type: ignore[misc]
+        finally:
+            self._parts = None
+        self.send(b"".join(parts))
+
+    def send(self, data: bytes) -> None:
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
+
+
+class _Connection(_SendsAtOnce, _MarksConnecting, HTTPConnection):
     pass
 
 
-class _TlsConnection(_MarksConnecting, HTTPSConnection):
+class _TlsConnection(_SendsAtOnce, _MarksConnecting, HTTPSConnection):
     pass
 
 
