@@ -98,9 +98,7 @@ class _Connection(asyncio.Protocol):
         return _reply(_TAKEN % (self._counts.requests, taken))
 
 
-_TAKEN = (
-    b'{"returnstatus":"Success","message":"ok","remainpoint":"100000","taskID":"15%014d","successCounts":"%d"}'
-)
+_TAKEN = b'{"returnstatus":"Success","message":"ok","remainpoint":"100000","taskID":"15%014d","successCounts":"%d"}'
 
 
 def _reply(body: bytes) -> bytes:
