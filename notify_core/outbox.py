@@ -301,6 +301,8 @@ def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
 
     def plan(message: Message) -> Sequence[Intent]:
         order = ordered()
+        if len(order) == 1:  # whether it can carry the message, the walk says
+            return [intended(order[0], said(order[0].worded(message)))]
         try:
             found = carriers(order, message)
         except InvalidMessage:  # the configuration changed since it was enqueued; the walk says so

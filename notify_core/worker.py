@@ -38,7 +38,7 @@ LIMIT = 30.0
 
 _CLAIM, _LARGE_CLAIM = 200, 5_000
 """Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time."""
-_DELIVERIES, _GATHER = 5_000, 0.05
+_DELIVERIES, _GATHER = 5_000, 0.1
 """What is recorded at once: so many deliveries, or what came within so many seconds."""
 _LOOK = 5.0
 """Seconds after which the queue is looked at even if no bell rang, and between two sweeps."""

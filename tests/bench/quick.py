@@ -23,7 +23,7 @@ MARK = "99"
 
 @dataclass(frozen=True)
 class Tally:
-    """What came so far; ``marked`` are the times (monotonic seconds, one clock for all processes) of marked messages."""
+    """What came so far; ``marked`` are the times of marked messages, by the monotonic clock of all processes."""
 
     requests: int
     recipients: int
