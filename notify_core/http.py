@@ -240,14 +240,15 @@ class _SendsAtOnce:
     _parts: list[bytes] | None = None
 
     def request(self, *arguments: Any, **keywords: Any) -> None:
-        self._parts = parts = []
+        parts: list[bytes] = []
+        self._parts = parts
         try:
             super().request(*arguments, **keywords)  # type: ignore[misc]
         finally:
             self._parts = None
         self.send(b"".join(parts))
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: Any) -> None:
         if self._parts is None:
             super().send(data)  # type: ignore[misc]
         else:
