@@ -191,7 +191,7 @@ class Outbox:
 
     def _told(self, result: Result, numbers: Mapping[str, int]) -> Result:
         """The result with the numbers that its deliveries have in the store, and listeners told of it."""
-        deliveries = tuple(replace(delivery, id=numbers[delivery.recipient]) for delivery in result.deliveries)
+        deliveries = tuple(delivery.numbered(numbers[delivery.recipient]) for delivery in result.deliveries)
         numbered = replace(result, deliveries=deliveries)
         self._tell("sent", result=numbered)
         return numbered

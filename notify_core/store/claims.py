@@ -343,7 +343,7 @@ class _Taking:
 
     def _contents(self, messages: Iterable[int]) -> dict[int, Row[*tuple[Any, ...]]]:
         """What the messages say, by id: the same row for all that say the same."""
-        rows = self._connection.execute(statements.CONTENTS, {"messages": messages})
+        rows = self._connection.execute(statements.CONTENTS, {"messages": messages}).all()
         kinds: dict[tuple[Any, ...], Row[*tuple[Any, ...]]] = {}
         return {row.id: kinds.setdefault(tuple(row)[1:], row) for row in rows}
 
@@ -503,7 +503,7 @@ class _Recording:
         self._submissions = dict(zip(self._attempts, reserve(connection, len(self._attempts)), strict=True))
 
     def _read(self, deliveries: Sequence[int]) -> dict[int, tuple[int | None, str]]:
-        rows = self._connection.execute(statements.CLAIMED, {"deliveries": deliveries})
+        rows = self._connection.execute(statements.CLAIMED, {"deliveries": deliveries}).all()
         return {number: (token, state) for number, token, state in rows}
 
     def _movable(self, outcome: Outcome) -> list[int]:
@@ -528,18 +528,22 @@ class _Recording:
         rows: dict[State, list[dict[str, Any]]] = defaultdict(list)
         for outcome, moved in self._moves:
             same = self._facts(outcome)
-            rows[outcome.state] += [{"delivery": number, **same} for number in moved]
+            if len(moved) < _ALIKE:
+                rows[outcome.state] += [{"delivery": number, **same} for number in moved]
+            else:
+                self._connection.execute(statements.RECORD_ALIKE[outcome.state], {"deliveries": moved, **same})
         for state, facts in rows.items():
             statements.RECORD[state].run(self._connection, facts)
 
     def _facts(self, outcome: Outcome) -> dict[str, Any]:
-        last = outcome.attempts[-1] if outcome.attempts else None
+        last, reason = outcome.attempts[-1] if outcome.attempts else None, _reason(outcome.error)
         return {
             "token": outcome.token,
             "tries": len(outcome.attempts),
             "by": last.path if last else None,
             "submission": self._submissions.get(id(last)),
-            **_reason(outcome.error),
+            "why": reason["code"],
+            "words": reason["description"],
             "now": self._now,
             "until": self._now + outcome.after,
         }
@@ -596,6 +600,8 @@ class _Recording:
 
 
 _LEFT = (State.ACCEPTED, State.IN_DOUBT)
+_ALIKE = 20
+"""Deliveries of one outcome from which on one statement for all of them costs less than a row for each."""
 
 
 def _reason(error: SendError | None) -> dict[str, str]:
