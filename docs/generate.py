@@ -237,6 +237,8 @@ EXAMPLES: Mapping[str, str] = {
     "balance.reply.balance": "data.credit",
     "country": '"86"',
     "store.url": "sqlite:///notify.db",
+    "pull.reports": "30s",
+    "pull.inbound": "30s",
     "push.tokens": "[an-unguessable-word-0123456789]",
     "webhook.url": "https://shop.example/notify",
     "webhook.secrets": "[whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHkh]",
@@ -254,7 +256,7 @@ def reference_yaml() -> str:
         *keys(FileSettings, only=("default_region",)),
         "",
         "accounts:",
-        *(line for name, model in providers().items() for line in (f"  my-{name}:", *keys(model, "    ", name))),
+        *(line for name in providers() for line in account_yaml(name)),
         "",
         "routes:",
         "  default: [my-ipyy.json, my-http.form]  # the paths alone, where all else has its default",
@@ -271,6 +273,16 @@ def reference_yaml() -> str:
         *keys(FileSettings, only=("server", "templates", "transports", "plugins")),
     ]
     return "\n".join(lines) + "\n"
+
+
+def account_yaml(provider: str) -> Iterator[str]:
+    """An account of a provider with every key that it can have."""
+    model = providers()[provider]
+    own = [each for name, each in plugins.transports().items() if name.rpartition(".")[0] == provider]
+    hooks = {hook for each in own for hook in dir(each)}
+    unable = {key for key, hook in {"pull": "status", "push": "push"}.items() if hook not in hooks}
+    yield f"  my-{provider}:"
+    yield from keys(model, "    ", provider, only=tuple(key for key in keys_of(model) if key not in unable))
 
 
 def keys(
@@ -581,6 +593,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "sending": partial(members, "Notifier", "Sms", "Mms", "Part"),
         "outcome": partial(members, "Result", "Delivery", "Attempt", "State", "Estimate"),
         "answers": partial(members, "Balance", "Report", "Inbound"),
+        "receiving": partial(members, "Receiver"),
     },
     "docs/reference/sandbox.md": {
         "faults": faults,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from notify_core.hookspecs import hookimpl
     from notify_core.messages import Balance, Inbound, Mms, Part, Report, Sms
     from notify_core.notifier import Notifier
+    from notify_core.receiver import Receiver
     from notify_core.results import Attempt, Delivery, Estimate, Result
     from notify_core.states import State
 
@@ -52,6 +53,7 @@ _HOMES = {
     "notify_core.hookspecs": ("hookimpl",),
     "notify_core.messages": ("Balance", "Inbound", "Mms", "Part", "Report", "Sms"),
     "notify_core.notifier": ("Notifier",),
+    "notify_core.receiver": ("Receiver",),
     "notify_core.results": ("Attempt", "Delivery", "Estimate", "Result"),
     "notify_core.states": ("State",),
 }
@@ -71,6 +73,7 @@ __all__ = [
     "Notifier",
     "NotifyError",
     "Part",
+    "Receiver",
     "Report",
     "Result",
     "Retry",

@@ -31,7 +31,7 @@ from pydantic_core import CoreSchema
 
 from notify_core.errors import ConfigError, Fault, MissingExtra, nearest
 from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
-from notify_core.settings import AccountSettings, Duration, Strict, address_problem
+from notify_core.settings import AccountSettings, Duration, Strict, Token, address_problem
 from notify_core.templates import Templates
 from notify_core.yaml import Document, Place, read
 
@@ -202,7 +202,7 @@ class WebhookSettings(Strict):
 class ServerSettings(Strict):
     """What `notify serve` offers beside the addresses for pushes."""
 
-    tokens: tuple[Annotated[SecretStr, Field(min_length=16)], ...] = ()
+    tokens: tuple[Token, ...] = ()
     """Who knows one of these may use the API, the dashboard and the metrics. Without them only pushes are served."""
     proxies: tuple[IPvAnyNetwork, ...] = ()
     """Reverse proxies whose X-Forwarded-For is believed."""
@@ -304,7 +304,32 @@ def json_schema() -> dict[str, Any]:
     for model in accounts[1:]:
         union = union | model
     file = create_model("NotifyConfiguration", __base__=FileSettings, accounts=(dict[str, union], Field(min_length=1)))
-    return file.model_json_schema()
+    schema: dict[str, Any] = _referable(file.model_json_schema())
+    return schema
+
+
+_REFERENCE = {"type": "string", "pattern": r"\$\{.+\}"}
+"""``${NAME}``, ``${NAME:-default}``, ``${file:/run/secrets/ipyy}``, which may stand for any value."""
+
+
+def _referable(shape: Any) -> Any:
+    """A JSON Schema in which a reference may stand wherever not every text may."""
+    if isinstance(shape, list):
+        return [_referable(each) for each in shape]
+    if not isinstance(shape, dict):
+        return shape
+    inner = {key: _referable(value) for key, value in shape.items()}
+    if not _is_narrow(inner):
+        return inner
+    about = {key: inner.pop(key) for key in ("title", "description", "default", "examples") if key in inner}
+    return {**about, "anyOf": [inner, _REFERENCE]}
+
+
+def _is_narrow(shape: Mapping[str, Any]) -> bool:
+    """Whether some texts do not fit; a mapping of properties by their names is no shape itself."""
+    texts = (("pattern", str), ("enum", list), ("minLength", int))
+    narrowed = any(isinstance(shape.get(key), kind) for key, kind in texts)
+    return narrowed or shape.get("type") in ("integer", "number", "boolean")
 
 
 def _tagged(provider: str, model: type[AccountSettings]) -> type[BaseModel]:

@@ -137,14 +137,16 @@ class _Copy:
 
     def remove(self) -> None:
         if self._file:
-            Path(self._file).unlink(missing_ok=True)
+            with suppress(OSError):  # who may not remove it has it twice
+                Path(self._file).unlink()
 
     def leave(self, what: str) -> None:
         """Say where it is; where no file could be written it goes to stderr in base64: anything but lost."""
         if not self._file:
             sys.stderr.write(b64encode(self.payload.document()).decode() + "\n")
-        place = Path(self._file).absolute() if self._file else "the lines on stderr, in base64"
-        log.error("%s: what came is kept in %s; it is handed out only once", what, place, extra={"action": "salvaged"})
+        place = Path(self._file).absolute() if self._file else "a line on stderr, in base64"
+        words = "%s: what came is kept in %s, for it is handed out only once: `notify outbox replay FILE` takes it in"
+        log.error(words, what, place, extra={"action": "salvaged"})
 
 
 def paused(every: float, error: Exception, failures: int) -> float:

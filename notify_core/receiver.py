@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -159,8 +160,9 @@ class Receiver:
         door = self._door(request)
         reply = door if isinstance(door, Reply) else await self._take(door, request, peer, receive)
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _headers(reply)]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        with suppress(OSError):  # nobody is there any more to hear it
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.body", "body": reply.body})
 
     async def _take(self, door: _Door, request: Request, peer: str, receive: Receive) -> Reply:
         try:
@@ -201,9 +203,8 @@ class Receiver:
             if self._threads is None or self._process != os.getpid():  # threads do not survive a fork
                 self._threads, self._process = ThreadPoolExecutor(_THREADS, "notify-push"), os.getpid()
                 self._under_way = 0
+            future = self._threads.submit(self._store, door.account, request)
             self._under_way += 1
-            threads = self._threads
-        future = threads.submit(self._store, door.account, request)
         future.add_done_callback(self._ended)
         return future
 

@@ -16,7 +16,7 @@ class Attempt:
     """One submission that was tried: by which path, when (aware), for how long (seconds), for whom, and its outcome.
 
     ``state`` is ACCEPTED, REJECTED (surely not) or IN_DOUBT. ``raw`` is the gateway's reply, redacted. ``balance`` is
-    the credit left, where the reply tells it and can be believed: it took the message, or refused it for want of credit.
+    the credit left, where the reply tells it and is believed: it took the message, or refused it for want of credit.
     ``segments`` is what the message costs each recipient.
     """
 

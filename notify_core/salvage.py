@@ -31,5 +31,7 @@ def _written(folder: Path, stem: str, suffix: str, content: bytes) -> str:
             continue
         with os.fdopen(file, "wb") as stream:
             stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
         return str(path)
     raise AssertionError  # count() has no end

@@ -40,6 +40,7 @@ __all__ = [
     "PushSettings",
     "SecretStr",
     "Strict",
+    "Token",
     "address_problem",
     "file_name",
     "is_loopback",
@@ -149,10 +150,30 @@ def _both(value: object) -> object:
     return {"reports": value, "inbound": value} if isinstance(value, str | timedelta) else value
 
 
+_SHORTEST_TOKEN = 16
+_IN_ADDRESS = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+def _token(word: SecretStr) -> SecretStr:
+    if len(word) < _SHORTEST_TOKEN:
+        raise ValueError(f"expected {_SHORTEST_TOKEN} characters or more, such as `openssl rand -hex 16` makes")
+    if not _IN_ADDRESS.fullmatch(word.get_secret_value()):
+        raise ValueError("expected letters, digits and - . _ ~ only, for it stands in addresses and headers")
+    return word
+
+
+Token = Annotated[
+    SecretStr,
+    AfterValidator(_token),
+    WithJsonSchema({"type": "string", "format": "password", "writeOnly": True, "minLength": _SHORTEST_TOKEN}),
+]
+"""An unguessable word that lets in whoever knows it."""
+
+
 class PushSettings(Strict):
     """Who may push reports and inbound messages to `notify serve`, at /push/{account}/{token}."""
 
-    tokens: tuple[Annotated[SecretStr, Field(min_length=16)], ...] = Field(min_length=1)
+    tokens: tuple[Token, ...] = Field(min_length=1)
     """Unguessable words of 16 characters or more, such as `openssl rand -hex 16` makes; each of them is valid."""
     allow: tuple[IPvAnyNetwork, ...] = ()
     """The addresses and networks that may push, such as 203.0.113.0/24; without them any may that knows a token."""

@@ -62,7 +62,8 @@ def reports(
     """Fetch the delivery reports that are waiting.
 
     They tell what became of messages that the gateway took. It hands each report out once, so numbers are shown whole:
-    keep what is printed. An answer that cannot be read is kept in a file.
+    keep what is printed. An answer that cannot be read is kept in a file. With a store all of it is kept there and
+    applied to the deliveries, and what is new is shown.
 
     Example:
       notify reports clinic --json > reports.json
@@ -78,7 +79,7 @@ def inbound(account: Account, as_json: Json = False, config: ConfigFile = DEFAUL
     """Fetch the messages from subscribers that are waiting.
 
     The gateway hands each message out once, so numbers are shown whole: keep what is printed. An answer that cannot be
-    read is kept in a file.
+    read is kept in a file. With a store all of it is kept there, and what is new is shown.
 
     Example:
       notify inbound clinic --json > inbound.json
@@ -127,7 +128,7 @@ def _notifier(config: str) -> Notifier:
 @contextmanager
 def _once() -> Iterator[None]:
     """Around asking for what is handed out only once."""
-    with _noted(_LOST), salvage.unreadable():
+    with _noted(_LOST), salvage.unreadable(), salvage.unkept():
         yield
 
 
@@ -139,6 +140,9 @@ def _noted(doubt: str) -> Iterator[None]:
     except SendError as error:
         if error.sent is Sent.UNKNOWN and not getattr(error, "__notes__", ()):
             error.add_note(doubt)
+        raise
+    except KeyboardInterrupt:
+        terminal.complain(doubt)
         raise
 
 

@@ -33,7 +33,8 @@ class Command(TyperCommand):
 
         listen()
         try:
-            return super().invoke(ctx)
+            with exits.terminable():
+                return super().invoke(ctx)
         except typer.Exit:
             raise
         except KeyboardInterrupt as error:

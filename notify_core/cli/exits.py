@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from math import ceil
 from pathlib import Path
+from typing import Any, NoReturn
 
 from notify_core.cli import terminal
 from notify_core.cli.options import DEFAULT_CONFIG
@@ -27,6 +32,24 @@ class Misuse(NotifyError):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: whoever stops the command otherwise than with Ctrl-C."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within it SIGTERM breaks off as Ctrl-C does, so that a command says what it did; a second one is ignored."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may say what signals do
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: Any) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # timeout(1) sends it twice
+    raise Terminated
 
 
 def code(error: BaseException) -> int:

@@ -6,16 +6,12 @@ of each delivery that a worker sends.
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NoReturn
 
 from notify_core.cli import terminal
-from notify_core.cli.exits import Terminated
 from notify_core.cli.tables import words
 from notify_core.errors import Retry, SendError, Sent
 from notify_core.hookspecs import hookimpl
@@ -106,24 +102,6 @@ def _doubt(number: str, path: str) -> Delivery:
 
 def _uncounted(_: int) -> None:
     """Nobody watches."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Within it SIGTERM breaks off as Ctrl-C does, so that what became of whom is told; a second one is ignored."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may say what signals do
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(*_: Any) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # timeout(1) sends it twice
-    raise Terminated
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from notify_core import narration, retrial
-from notify_core.cli import terminal, times
+from notify_core.cli import notices, payloads, terminal, times
 from notify_core.cli.command import Family
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, load, option
@@ -68,12 +68,14 @@ def list_(
     )
     with opened(config, settings) as store:
         found, more = _page(store, wanted, most)
-        counts = {each.value: count for each, count in store.open_counts().items()}
+        gauges = store.gauges()
+    counts = {each.value: count for each, count in gauges.open.items()}
     if as_json:
         last = found[-1].id if more else None
-        terminal.show_json({"deliveries": [each.document() for each in found], "open": counts, "next_below": last})
+        document = {"deliveries": [each.document() for each in found], "open": counts, "next_below": last}
+        terminal.show_json(document | {"payloads": gauges.payloads})
     else:
-        terminal.show(*_listed(found, counts, more=more))
+        terminal.show(*_listed(found, counts, more=more), *payloads.mentioned(gauges.payloads))
 
 
 def show(
@@ -184,9 +186,9 @@ def purge(
 ) -> None:
     """Remove what is over and older than a span of time, for good.
 
-    Removes messages, deliveries, attempts, reports and inbound messages. What is queued, being sent or in doubt stays,
-    however old. An accepted delivery counts as over: a report that comes later finds nothing. A key may be used anew
-    once its message is gone. Sending goes on meanwhile.
+    Removes messages, deliveries, attempts, reports, inbound messages and payloads. What is queued, being sent or in
+    doubt stays, however old. An accepted delivery counts as over: a report that comes later finds nothing. A key may be
+    used anew once its message is gone. Sending goes on meanwhile.
 
     Example:
       notify outbox purge --older-than 90d
@@ -206,7 +208,7 @@ def purge(
 COMMANDS = Family(
     "outbox",
     "See what became of messages, and act on them: try again, take back, resolve, purge.",
-    (list_, show, retry, cancel, resolve, purge),
+    (list_, show, retry, cancel, resolve, purge, payloads.payloads, payloads.replay, notices.notices, notices.tell),
 )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from notify_core import salvage
 from notify_core.cli import terminal
-from notify_core.errors import UnreadableReply
+from notify_core.errors import StoreError, UnreadableReply
 
 
 @contextmanager
@@ -20,6 +20,18 @@ def unreadable() -> Iterator[None]:
             error.add_note(
                 f"What came is kept in {keep(error.payload, 'unreadable', '.bin')}: it is handed out only once."
             )
+        raise
+
+
+@contextmanager
+def unkept() -> Iterator[None]:
+    """Keep what the store could not take (``mailbox.Unkept``) in files before the error goes on."""
+    try:
+        yield
+    except StoreError as error:
+        for payload in getattr(error, "payloads", ()):
+            place = keep(payload.document(), "unkept", ".json")
+            error.add_note(f"What came is kept in {place}: it is handed out only once.")
         raise
 
 

@@ -125,17 +125,11 @@ class _Order:
 
     def carry_out(self, message: Callable[[list[str]], Message], *, dry_run: bool, as_json: bool) -> None:
         """Make the message for the recipients, send or enqueue it, show what became of it, and end the command."""
-        from notify_core.cli.following import Follower, terminable
-
-        with terminable():
-            self._carry_out(message, Follower(), dry_run=dry_run, as_json=as_json)
-
-    def _carry_out(
-        self, message: Callable[[list[str]], Message], follower: Follower, *, dry_run: bool, as_json: bool
-    ) -> None:
         from notify_core.cli import outcome
+        from notify_core.cli.following import Follower
         from notify_core.notifier import Notifier
 
+        follower = Follower()
         config = load(self.config, follower)
         with terminal.busy("reading the recipients") if self.to_file else nullcontext():
             ready = message(recipients.numbers(self.to, self.to_file, config.default_region))

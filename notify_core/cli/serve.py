@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -76,14 +77,18 @@ def _introduction(url: str, config: Config, receiver: Receiver | None, store: st
     if config.server.tokens:
         yield f"  {url}/  the dashboard; {url}/api and {url}/metrics"
     yield f"  {url}/healthz  whether the store can be used"
-    yield from _remarks(config, receiver, working=working)
+    yield from _remarks(url, config, receiver, working=working)
 
 
-def _remarks(config: Config, receiver: Receiver | None, *, working: bool) -> Iterator[str]:
+def _remarks(url: str, config: Config, receiver: Receiver | None, *, working: bool) -> Iterator[str]:
+    from notify_core.settings import is_loopback
+
     if receiver is None:
         yield "No account has `push:`, so pushes are not taken."
     if not config.server.tokens:
         yield "`server:` has no tokens, so the API, the dashboard and the metrics are not served."
+    if not is_loopback(urlsplit(url).hostname or ""):
+        yield "Others reach this address, in clear: put a reverse proxy with TLS before it, which alone reaches it."
     if working:
         yield "A worker sends what is enqueued."
 

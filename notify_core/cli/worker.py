@@ -27,7 +27,7 @@ def worker(
     ] = False,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Send what lies in the outbox.
+    """Send what lies in the outbox, fetch what waits at the gateways, and tell the application what happened.
 
     It goes on until Ctrl-C or SIGTERM. Then it begins nothing new, and waits up to 30 s for the requests that are under
     way; what had not begun to leave stays in the outbox. A second Ctrl-C does not wait: what is under way is in doubt.

@@ -16,7 +16,7 @@ from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Pa
 from notify_core.store.database import Synchronous
 from notify_core.store.gauges import Gauges
 from notify_core.store.mailbox import Applied, Kept, Parked, Payload
-from notify_core.store.notices import LISTENERS, Notice, Targets
+from notify_core.store.notices import LISTENERS, Notice, Refused, Targets
 from notify_core.store.optout import OptOut
 from notify_core.store.outbox import Enqueued, Entry, NoDelivery, Way
 from notify_core.store.queries import Event, Filter, Stored
@@ -48,6 +48,7 @@ __all__ = [
     "Payload",
     "Plan",
     "Purged",
+    "Refused",
     "Standing",
     "Store",
     "Stored",

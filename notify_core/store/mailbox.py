@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import Connection, Row, Select
 
@@ -32,6 +32,8 @@ Origin = Literal["pull", "push"]
 Hook = Literal["status", "inbound", "push"]
 PayloadState = Literal["waiting", "applied", "unreadable"]
 """Of a payload: kept and not applied yet; applied; kept because it could not be read."""
+
+_WORDS = ("account", "transport", "origin", "hook")
 
 _PARKED = 30.0
 """Seconds for which a report waits to be told whose delivery is not known: it may be about to be recorded."""
@@ -68,8 +70,19 @@ class Payload:
 
     def document(self) -> bytes:
         """All of it as JSON, its body in base64: what is left to do with it where no store takes it."""
-        facts = {name: getattr(self, name) for name in ("account", "transport", "origin", "hook", "request")}
-        return json.dumps({**facts, "body": b64encode(self.body).decode()}, ensure_ascii=False).encode()
+        facts = {name: getattr(self, name) for name in (*_WORDS, "request")}
+        return json.dumps({**facts, "body": b64encode(self.body).decode()}).encode()
+
+    @classmethod
+    def of_document(cls, document: bytes) -> Self:
+        """The payload that ``document`` wrote. Raises ``ValueError`` for anything else."""
+        read = json.loads(document)
+        facts = read if isinstance(read, dict) else {}
+        kinds = {**dict.fromkeys((*_WORDS, "body"), str), "request": dict}
+        if not all(isinstance(facts.get(name), kind) for name, kind in kinds.items()):
+            raise ValueError(f"expected an object with {', '.join(kinds)}")
+        words = {name: facts[name] for name in _WORDS}
+        return cls(request=facts["request"], body=b64decode(facts["body"], validate=True), **words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

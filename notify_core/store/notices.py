@@ -57,6 +57,20 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A notice that was not heard, and why: ``again`` (aware) is when it is told next, None once it is given up."""
+
+    id: int
+    kind: str
+    target: str
+    account: str
+    at: datetime
+    again: datetime | None
+    tries: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A notice before it has a target: ``subject`` is the number whose notices are told in order.
 
@@ -125,6 +139,30 @@ def untold(connection: Connection, now: float, number: int, after: float, error:
 def give_up(connection: Connection, now: float, number: int, error: str) -> None:
     """It is not tried again, and is kept with its error; what comes after it is told."""
     connection.execute(statements.GIVE_UP, {"notice": number, "now": now, "words": bodies.storable(error)})
+
+
+def refused(connection: Connection, most: int) -> list[Refused]:
+    """What could not be told, or not yet: the newest ``most``, newest first."""
+    return [
+        Refused(
+            id=row.id,
+            kind=row.kind,
+            target=row.target,
+            account=row.account,
+            at=datetime.fromtimestamp(row.at, UTC),
+            again=None if row.done is not None else datetime.fromtimestamp(row.due, UTC),
+            tries=row.tries,
+            error=row.error,
+        )
+        for row in connection.execute(statements.REFUSED_NOTICES, {"most": most})
+    ]
+
+
+def tell_again(connection: Connection, now: float, numbers: Sequence[int]) -> list[int]:
+    """Let those of them that could not be told be told now: their ids."""
+    found = list(connection.scalars(statements.TELL_AGAIN, {"notices": numbers, "now": now}))
+    ring(connection)
+    return found
 
 
 def subject_id(account: str, subject: str) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from notify_core.messages import Message
 from notify_core.phones import mask
-from notify_core.states import State
+from notify_core.states import FINAL, State
 from notify_core.store import bodies, statements
 from notify_core.store.outbox import NoDelivery, Way
 
@@ -121,12 +121,26 @@ def timeline(connection: Connection, number: int) -> list[Event]:
     """All that befell a delivery, in order. Raises ``StoreError``."""
     found = delivery(connection, number)
     events = [Event(at=found.created, what=State.QUEUED.value, description=str(found.way))]
-    for statement in (statements.ATTEMPTS_OF, statements.ACCEPTED_BY, statements.REPORTS_OF):
+    for statement in (statements.ATTEMPTS_OF, statements.ACCEPTED_BY):
         events += [_event(row) for row in connection.execute(statement, {"delivery": number})]
+    events += _reports(connection, found)
     told = {event.what for event in events[1:]}
     if found.state not in told and (found.state is not State.QUEUED or found.code):
         events.append(_state_of(found))
     return sorted(events, key=lambda event: event.at)
+
+
+def _reports(connection: Connection, found: Stored) -> Iterator[Event]:
+    """What the gateway reported, also what changed nothing, and for one in doubt what may be about it."""
+    over = False
+    for row in connection.execute(statements.REPORTS_OF, {"delivery": found.id}):
+        yield replace(_event(row), description="it changes nothing" if over else "")
+        over = over or State(row.state) in FINAL
+    if found.state is State.IN_DOUBT:
+        facts = {"recipient": found.recipient, "account_name": found.path.rpartition(".")[0]}
+        for row in connection.execute(statements.PARKED_REPORTS_ON, facts):
+            task = f"task {row.task_id}" if row.task_id else "a task without id"
+            yield replace(_event(row), description=f"it is about {task}, which may be this message or another")
 
 
 def _state_of(found: Stored) -> Event:

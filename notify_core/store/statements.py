@@ -439,17 +439,19 @@ ACCEPTED_BY = (
     .select_from(deliveries.join(submissions, _s.id == _d.submission_id))
     .where(_d.id == bindparam("delivery"), _s.state == _named(State.ACCEPTED), _d.state != _named(State.REJECTED))
 )
-REPORTS_OF = (
-    select(
-        reports.c.received.label("at"),
-        reports.c.state,
-        literal_column("''", Text).label("path"),
-        reports.c.task_id,
-        reports.c.code,
-        literal_column("''", Text).label("description"),
-    )
-    .where(reports.c.delivery_id == bindparam("delivery"))
-    .order_by(reports.c.id)
+_reports = select(
+    reports.c.received.label("at"),
+    reports.c.state,
+    literal_column("''", Text).label("path"),
+    reports.c.task_id,
+    reports.c.code,
+    literal_column("''", Text).label("description"),
+).order_by(reports.c.id)
+REPORTS_OF = _reports.where(reports.c.delivery_id == bindparam("delivery"))
+PARKED_REPORTS_ON = _reports.where(
+    reports.c.recipient == bindparam("recipient"),
+    reports.c.account == bindparam("account_name"),
+    reports.c.delivery_id.is_(None),
 )
 
 
@@ -693,6 +695,18 @@ GIVE_UP = (
     update(notices)
     .values(done=bindparam("now"), error=bindparam("words"))
     .where(_n.id == bindparam("notice"), _n.done.is_(None))
+)
+REFUSED_NOTICES = (
+    select(_n.id, _n.kind, _n.target, _n.account, _n.at, _n.due, _n.tries, _n.error, _n.done)
+    .where(_n.error != "")
+    .order_by(_n.at.desc(), _n.id.desc())
+    .limit(bindparam("most"))
+)
+TELL_AGAIN = (
+    update(notices)
+    .values(done=None, due=bindparam("now"), tries=0)
+    .where(among_ids(_n.id, "notices"), _n.error != "")
+    .returning(_n.id)
 )
 
 # --- credit, and who alone may do what

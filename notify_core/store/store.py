@@ -40,8 +40,8 @@ from notify_core.store.bell import Bell, PostgresBell, SqliteBell
 from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Plan, Wait, Worker, new_token
 from notify_core.store.database import BUSY, Database, Synchronous, reserve
 from notify_core.store.gauges import Gauges
-from notify_core.store.mailbox import Applied, Kept, Parked, Payload, PayloadState
-from notify_core.store.notices import LISTENERS, Notice, Targets
+from notify_core.store.mailbox import Applied, Kept, Parked, Payload
+from notify_core.store.notices import LISTENERS, Notice, Refused, Targets
 from notify_core.store.optout import OptOut
 from notify_core.store.outbox import Enqueued, Entry
 from notify_core.store.queries import Event, Filter, Stored
@@ -316,9 +316,7 @@ class Store:
         with self._database.reading() as connection:
             return mailbox.payload(connection, number)
 
-    def payloads(
-        self, states: Collection[PayloadState] = (), *, below: int | None = None, most: int = 100
-    ) -> list[Kept]:
+    def payloads(self, states: Collection[str] = (), *, below: int | None = None, most: int = 100) -> list[Kept]:
         """The newest ``most`` payloads in one of ``states`` (any, without), newest first; page with ``below``."""
         with self._database.reading() as connection:
             return mailbox.listed(connection, states, below, most)
@@ -360,6 +358,16 @@ class Store:
         """Say that a notice will never be told, and why: it is kept, and stands in nobody's way."""
         with self._writing() as (connection, now):
             notices.give_up(connection, now, number, error)
+
+    def refused_notices(self, *, most: int = 100) -> list[Refused]:
+        """What could not be told, or not yet, and why: the newest ``most``, newest first."""
+        with self._database.reading() as connection:
+            return notices.refused(connection, most)
+
+    def tell_again(self, numbers: Sequence[int]) -> list[int]:
+        """Let notices that could not be told be told now, those that were given up too: the ids of those."""
+        with self._writing() as (connection, now):
+            return notices.tell_again(connection, now, numbers)
 
     # --- credit, and who alone may do what
 

@@ -25,7 +25,7 @@ class Code(Strict):
     scope: Scope
     """How far the failure reaches: message, recipient, transport, account or provider."""
     retry: Literal["never", "later"] | None = None
-    """Whether the same may succeed later at the same gateway. Without it: later for scope provider or credit, else never."""
+    """Whether the same may succeed there later. Without it: later for scope provider and for credit, else never."""
     after: Duration | None = None
     """When it may, where the gateway's documents say so."""
     sent: Literal["no", "unknown"] = "no"

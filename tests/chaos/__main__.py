@@ -55,7 +55,9 @@ def _all(databases: Sequence[str], seed: int, size: Size, *, at_once: bool) -> l
 
         def one(database: str) -> Outcome:
             bar = bars.add_task("setting up", total=1.0, database=database)
-            return run(database, seed, size, lambda doing, share: bars.update(bar, description=doing, completed=share))
+            found = run(database, seed, size, lambda doing, share: bars.update(bar, description=doing, completed=share))
+            _complain(bars.console, found)
+            return found
 
         with ThreadPoolExecutor(len(databases) if at_once else 1) as pool:
             return list(pool.map(one, databases))
@@ -67,13 +69,13 @@ def _show(console: Console, outcomes: Sequence[Outcome]) -> None:
     for name in names:
         table.add_row(name, *(outcome.figures.get(name, "0") for outcome in outcomes))
     console.print(table)
-    for outcome in outcomes:
-        for finding in outcome.findings[:SHOWN]:
-            console.print(f"{outcome.database}: {finding.kind}: {finding.words}", markup=False, highlight=False)
-        if outcome.findings:
-            console.print(
-                f"{outcome.database}: {len(outcome.findings)} found; make chaos SEED={outcome.seed} repeats it"
-            )
+
+
+def _complain(console: Console, outcome: Outcome) -> None:
+    for finding in outcome.findings[:SHOWN]:
+        console.print(f"{outcome.database}: {finding.kind}: {finding.words}", markup=False, highlight=False)
+    if outcome.findings:
+        console.print(f"{outcome.database}: {len(outcome.findings)} found; make chaos SEED={outcome.seed} repeats it")
 
 
 if __name__ == "__main__":

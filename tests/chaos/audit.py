@@ -10,7 +10,7 @@ from notify_core import State
 from notify_core.phones import mask
 from notify_core.settings import Limit
 from notify_core.states import FINAL
-from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Kept, Mark
+from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Kept, Mark, Told
 from tests.faults.test_every_fault import DOUBT, OUTCOMES
 
 LEFT = frozenset({State.ACCEPTED, State.DELIVERED, State.UNDELIVERED})
@@ -128,6 +128,8 @@ def reports_applied(facts: Facts) -> Iterator[Finding]:
     doubted = {doubt.delivery for doubt in facts.doubts}
     for told in facts.told:
         name, kept = (told.account, told.task_id, told.mark[0]), states.get(told.mark)
+        if lost(facts, told):
+            continue
         unsure = kept is not None and kept.state is State.IN_DOUBT and kept.id in doubted
         if facts.applied.get(name, 0) != 1:
             yield Finding(
@@ -137,6 +139,18 @@ def reports_applied(facts: Facts) -> Iterator[Finding]:
             yield Finding("reports", f"{_shown(told.mark)}: reported {told.state}, and it is {kept and kept.state}")
         elif not unsure and not facts.heard.get(name):
             yield Finding("reports", f"{_shown(told.mark)}: no listener was told of its report")
+
+
+def lost(facts: Facts, told: Told) -> bool:
+    """Whether a report died with its reader: a gateway hands it out once, whatever becomes of who asked for it.
+
+    That is so where its reply was cut, or the worker was killed that had it and had not stored it yet.
+    """
+    name = (told.account, told.task_id, told.mark[0])
+    handed = facts.handed.get(name)
+    if handed is None or facts.applied.get(name, 0):
+        return False
+    return not handed.whole or any(handed.at - 1 < kill < handed.at + facts.patience for kill in facts.kills)
 
 
 def messages_received(facts: Facts) -> Iterator[Finding]:

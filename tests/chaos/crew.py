@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
 from notify_core import Notifier, State, StoreError
 from notify_core.store import Store
@@ -25,8 +25,10 @@ from notify_core.worker import Worker
 from tests.chaos import clock, listener
 from tests.chaos.facts import Window
 
+ROOT = Path(__file__).parents[2]
 THREADS = 6
-READY = 20.0
+Found = TypeVar("Found")
+READY = 60.0
 """Seconds that a worker may take to begin: two cores that are busy import slowly."""
 LIMIT = 25.0
 """Seconds that a worker has to stop: longer than any walk along a route takes, so that none is cut off."""
@@ -51,7 +53,8 @@ class Crew:
     def __init__(
         self, settings: Mapping[str, Any], count: int, store: Store, directory: Path, lease: float, shared: Path | None
     ) -> None:
-        self._environment = {**os.environ, listener.FILE: str(directory / "heard")}
+        found = {"PYTHONPATH": f"{ROOT}:{ROOT}/plugins", listener.FILE: str(directory / "heard")}
+        self._environment = {**os.environ, **found}
         self._orders = {"settings": settings, "lease": lease, "clock": str(shared) if shared else ""}
         self._store = store
         self._directory = directory
@@ -63,16 +66,28 @@ class Crew:
         self.stalls: list[Window] = []
         self.shifts: set[float] = {0.0}
         self.astray = 0
+        self.kills: list[float] = []
         self.untoward: list[str] = []
         self._members += [self._started(0.0) for _ in range(count)]
+
+    def await_ready(self) -> None:
+        """Wait until each has begun."""
         for member in self._members:
             member.await_ready()
+
+    def abort(self) -> None:
+        """Leave none behind, whatever happened."""
+        for member in self._members:
+            if member.process.poll() is None:
+                member.process.kill()
+                member.process.wait()
 
     def kill(self, which: int, shift: float) -> None:
         """SIGKILL one, and start another whose clock is wrong by ``shift`` seconds."""
         member = self._member(which)
         member.process.kill()
         member.process.wait()
+        self.kills.append(time.time())
         self._watch(member.process.pid)
         self._replace(member, shift, -signal.SIGKILL)
 
@@ -137,7 +152,11 @@ class Crew:
         ready = path.with_suffix(".ready")
         orders = json.dumps({**self._orders, "shift": shift, "ready": str(ready)})
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "tests.chaos.crew", orders], stdout=log, stderr=log, env=self._environment
+            [sys.executable, "-m", "tests.chaos.crew", orders],
+            stdout=log,
+            stderr=log,
+            cwd=self._directory,
+            env=self._environment,
         )
         return _Member(process, log, ready)
 
@@ -147,20 +166,26 @@ class Crew:
         self._watchers.append(watcher)
 
     def _note_held(self, pid: int) -> None:
-        """What it was sending: looked at twice, because the server may still be committing its last claim."""
+        """What it was sending: looked at twice, because the server may still be committing its last claim.
+
+        Then its lease is over, as if a minute had passed: nobody has to wait for that here.
+        """
+        mine = workers.c.name == f"{socket.gethostname()}:{pid}"
+        theirs = deliveries.c.worker.in_(select(workers.c.id).where(mine))
+        held = select(deliveries.c.id).where(deliveries.c.state == State.SENDING.value, theirs)
         for seconds in (0.3, 0.9):
             time.sleep(seconds)
-            self.held |= self._held_by(pid)
+            self.held |= self._patiently(lambda connection: set(connection.scalars(held)))
+        self._patiently(lambda connection: connection.execute(update(workers).where(mine).values(lease=0)))
 
-    def _held_by(self, pid: int) -> set[int]:
-        theirs = select(workers.c.id).where(workers.c.name == f"{socket.gethostname()}:{pid}")
-        mine = select(deliveries.c.id).where(deliveries.c.state == State.SENDING.value, deliveries.c.worker.in_(theirs))
+    def _patiently(self, work: Callable[[Connection], Found]) -> Found:
+        """Do it in the store; while that is being restarted it is tried again."""
         ends = time.monotonic() + self._lease
         while True:
             try:
-                with self._store._database.reading() as connection:
-                    return set(connection.scalars(mine))
-            except StoreError:  # it is being restarted
+                with self._store._database.writing() as connection:
+                    return work(connection)
+            except StoreError:
                 if time.monotonic() > ends:
                     raise
                 time.sleep(0.2)
@@ -180,21 +205,22 @@ def _work(orders: Mapping[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; who started us decides
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     with Notifier.from_mapping(orders["settings"]) as notifier:
-        worker = _begun(notifier, orders, shared)
+        while not _worked(notifier, orders, shared):
+            time.sleep(0.5)
+
+
+def _worked(notifier: Notifier, orders: Mapping[str, Any], shared: Callable[[], float] | None) -> bool:
+    """Work until told to stop. Where the database is away at the start it is tried again, as a supervisor does."""
+    try:
+        if shared:
+            clock.shift_store(notifier, shared)
+        worker = Worker(notifier, threads=THREADS, limit=LIMIT, lease=orders["lease"])
         signal.signal(signal.SIGTERM, lambda *_: worker.stop())
         Path(orders["ready"]).touch()
         worker.run()
-
-
-def _begun(notifier: Notifier, orders: Mapping[str, Any], shared: Callable[[], float] | None) -> Worker:
-    """A worker; where the database is away it is tried again, as a supervisor does."""
-    while True:
-        try:
-            if shared:
-                clock.shift_store(notifier, shared)
-            return Worker(notifier, threads=THREADS, limit=LIMIT, lease=orders["lease"])
-        except StoreError:
-            time.sleep(0.5)
+    except StoreError:
+        return False
+    return True
 
 
 def _leave_with_parent() -> None:

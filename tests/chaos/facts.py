@@ -112,6 +112,14 @@ class Came:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """When a gateway handed a report out to whoever pulled it, and whether its reply was written to the end."""
+
+    at: float
+    whole: bool
+
+
 Name = tuple[str, str, str]
 """A report by account, task id and recipient; a subscriber's message by account, text and sender."""
 
@@ -146,5 +154,9 @@ class Facts:
     came: Sequence[Came] = ()
     applied: Mapping[Name, int] = field(default_factory=dict)
     """How often the store has each report and each message."""
+    handed: Mapping[Name, Handed] = field(default_factory=dict)
+    """The reports that were pulled."""
+    kills: Sequence[float] = ()
+    """When workers were killed."""
     heard: Mapping[Name, int] = field(default_factory=dict)
     """How often a listener was told of each."""

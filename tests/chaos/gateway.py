@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -14,9 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from notify_core.exchange import Request
+from notify_core.exchange import Endpoint, Request
 from notify_core.sandbox import Fault, LocalGateway
 from notify_core.sandbox.faults import Faults
+from notify_core.sandbox.kinds import Answer
 from notify_core.sandbox.server import Wire
 
 SIGNATURE = "腾飞"
@@ -24,7 +26,10 @@ PASSWORD = "sandbox-secret"
 ENDPOINTS = ("smsJson.aspx", "sms.aspx", "ensms.ashx")
 """Those that the routes lead to."""
 
+_PULLS = ("statusjsonapi.aspx", "statusapi.aspx")
+
 _met: ContextVar[list[str]] = ContextVar("met")
+_out: ContextVar[list[tuple[str, str]]] = ContextVar("out")
 
 
 class _Noting(Faults):
@@ -45,8 +50,10 @@ class Witness(LocalGateway):
         self._asked: list[Mapping[str, object]] = []
         self._outages: list[tuple[float, float]] = []
         self._news: list[Mapping[str, object]] = []
+        self._handed: list[Mapping[str, object]] = []
         self.control("GET", "asked", self._list_asked)
         self.control("GET", "outages", self._list_outages)
+        self.control("GET", "handed", self._list_handed)
         self.control("POST", "outage", self._begin_outage)
         self.control("POST", "news", self._take_news)
         self.control("POST", "leave", self._leave)
@@ -58,7 +65,9 @@ class Witness(LocalGateway):
 
     def _answer(self, request: Request, wire: Wire) -> None:
         met: list[str] = []
+        out: list[tuple[str, str]] = []
         _met.set(met)
+        _out.set(out)
         at, began, whole = time.time(), time.monotonic(), False
         try:
             super()._answer(request, wire)
@@ -68,10 +77,22 @@ class Witness(LocalGateway):
                 numbers, text = said
                 facts = {"to": numbers, "text": text, "faults": met, "at": at, "whole": whole}
                 self._asked.append({**facts, "seconds": time.monotonic() - began})
+            if out:
+                self._handed.append({"reports": out, "at": at, "whole": whole})
+
+    def _serve(self, endpoint: Endpoint, request: Request) -> Answer:
+        answer = super()._serve(endpoint, request)
+        if request.path.strip("/").lower() in _PULLS:
+            _out.get().extend(_boxes(answer.reply.body))
+        return answer
 
     def _list_asked(self) -> list[Mapping[str, object]]:
         """Every submission that came, taken or not."""
         return list(self._asked)
+
+    def _list_handed(self) -> list[Mapping[str, object]]:
+        """Every pull that brought reports: which, when, and whether its reply was written to the end."""
+        return list(self._handed)
 
     def _list_outages(self) -> list[tuple[float, float]]:
         """When it did not listen."""
@@ -111,6 +132,14 @@ def _said(request: Request) -> tuple[tuple[str, ...], str] | None:
         letter = decipher(form["Text64"], PASSWORD) or {}
         return tuple(letter.get("Moblie", "").split(",")), letter.get("Text", "")
     return tuple(form.get("mobile", "").split(",")), form.get("content", "")
+
+
+def _boxes(body: bytes) -> list[tuple[str, str]]:
+    """Task id and number of each report in a reply, which is JSON or XML."""
+    if body.startswith(b"{"):
+        return [(box["taskid"], box["mobile"]) for box in json.loads(body).get("statusbox") or ()]
+    boxes = re.findall(rb"<mobile>(\d+)</mobile>\s*<taskid>(\w+)</taskid>", body)
+    return [(task.decode(), mobile.decode()) for mobile, task in boxes]
 
 
 def said(text: str) -> str:

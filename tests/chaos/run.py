@@ -20,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from notify_core import KeyConflict, Notifier, Sms, State, StoreError
 from notify_core.settings import Limit
-from notify_core.store import Filter, Store
+from notify_core.store import Filter, Payload, Store
 from notify_core.store import schema as tables
 from tests.chaos import clock, traffic, troubles
-from tests.chaos.audit import KINDS, LEFT, Finding, audited
+from tests.chaos.audit import KINDS, LEFT, Finding, audited, lost
 from tests.chaos.crew import Crew
 from tests.chaos.databases import DATABASES, Database
-from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Kept, Mark, Name, Skew, Window
+from tests.chaos.facts import Accepted, Asked, Doubt, Facts, Handed, Kept, Mark, Name, Skew, Window
 from tests.chaos.gateway import PASSWORD, SIGNATURE, Gateway, e164, said
 from tests.chaos.post import Postman, heard
 from tests.chaos.traffic import How, Step
@@ -37,6 +37,8 @@ PATIENCE = 3.0
 QUIET = 150.0
 """Seconds that all may take to come to rest once the troubles are over."""
 ACCOUNTS = ("clinic", "backup")
+_LEFT_BEHIND = 8.0
+"""Seconds after which a file of what the store could not take is one that nobody will store any more."""
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and how much of it is (0 to 1)."""
@@ -123,6 +125,8 @@ class Stage:
         self.postman = Postman(self._gateways, self._notifier.mailbox, self._seed)
         self._stack.callback(self.postman.close)
         self.crew = Crew(self._settings, self._workers, self._store, self._directory, self._size.lease, shared)
+        self._stack.callback(self.crew.abort)
+        self.crew.await_ready()
 
     def _orders(self) -> Engine:
         """The application's own table, in the same database."""
@@ -246,7 +250,7 @@ class Stage:
         return True
 
     def _pause(self, trouble: Trouble) -> bool:
-        self.crew.pause(trouble.which, self._size.lease + 3)
+        self.crew.pause(trouble.which, 6.0)
         return True
 
     def _database_trouble(self, trouble: Trouble) -> bool:
@@ -256,7 +260,7 @@ class Stage:
     def _jump(self, trouble: Trouble) -> bool:
         """Forward by less than what is left of a lease at any time, or back."""
         if self._database.one_machine:
-            self._clock.jump(self._size.lease / 6 if trouble.which % 2 else -5.0 * trouble.draw)
+            self._clock.jump(2.0 if trouble.which % 2 else -5.0 * trouble.draw)
         return self._database.one_machine
 
     def _shift(self, trouble: Trouble) -> float:
@@ -276,6 +280,7 @@ class Stage:
         while (left := self._left()) and time.monotonic() - began < QUIET:
             progress("coming to rest", 1 - left / self._size.deliveries)
             self._hasten()
+            self._take_in()
             if not self._store.open_counts()[State.SENDING]:
                 self._age()
             time.sleep(0.5)
@@ -300,11 +305,22 @@ class Stage:
             except (StoreError, ValueError):  # one of them is being sent already
                 return
 
+    def _take_in(self) -> None:
+        """As `notify outbox replay FILE` does: what workers had pulled that had to end while the database was away."""
+        for file in self._directory.glob("notify-unkept-*.json"):
+            if time.time() - file.stat().st_mtime > _LEFT_BEHIND:
+                self._notifier.mailbox.keep(Payload.of_document(file.read_bytes()))
+                file.unlink()
+                self._told.calls["files"] += 1
+
     def _age(self) -> None:
         """Let two minutes pass for what waits for time to pass: what is parked, kept for later, or told again later."""
-        with self._store._database.writing() as connection:
-            for table, column, waits in _WAITING:
-                connection.execute(update(table).values({column: table.c[column] - 120}).where(waits))
+        for table, column, waits in _WAITING:
+            try:
+                with self._store._database.writing() as connection:
+                    connection.execute(update(table).values({column: table.c[column] - 120}).where(waits))
+            except StoreError:  # it met a worker that changed the same: the next time, then
+                continue
 
     # --- facts
 
@@ -324,6 +340,8 @@ class Stage:
             asked=[each for gateway in self._gateways for each in _asked(gateway)],
             limits={name: tuple(map(Limit.model_validate, each)) for name, each in _limits(self._size).items()},
             held=frozenset(self.crew.held),
+            kills=self.crew.kills,
+            handed=dict(handing for gateway in self._gateways for handing in _handed(gateway)),
             stalls=self.crew.stalls,
             outages={gateway.name: list(_outages(gateway)) for gateway in self._gateways},
             shifts=frozenset(self.crew.shifts),
@@ -356,6 +374,8 @@ class Stage:
             "reports": f"{len(found.told):,}, and {len(found.came):,} messages from subscribers",
             "pushes": f"{calls['pushes']:,}, {calls['refused']:,} of them refused and repeated",
             "told to a listener": f"{len(found.heard):,}, {again:,} of them again",
+            "pulls taken in from files": f"{self._told.calls['files']:,}",
+            "reports that died with their reader": f"{sum(lost(found, told) for told in found.told):,}",
             "workers with a wrong clock": f"{self.crew.astray:,}",
             **{what.value: f"{self._happened[what]:,}" for what in What if what is not What.FAULT},
         }
@@ -500,6 +520,12 @@ def _asked(gateway: Gateway) -> Iterator[Asked]:
     for each in gateway.call("GET", "asked"):
         marks = tuple((e164(mobile), said(each["text"])) for mobile in each["to"])
         yield Asked(gateway.name, marks, tuple(each["faults"]), each["at"], each["seconds"], each["whole"])
+
+
+def _handed(gateway: Gateway) -> Iterator[tuple[Name, Handed]]:
+    for each in gateway.call("GET", "handed"):
+        for task_id, mobile in each["reports"]:
+            yield (gateway.name, task_id, e164(mobile)), Handed(each["at"], whole=each["whole"])
 
 
 def _outages(gateway: Gateway) -> Iterator[Window]:

@@ -14,7 +14,7 @@ from notify_core.sandbox import KINDS
 from notify_core.settings import Limit
 from tests.chaos.audit import KINDS as FOUND
 from tests.chaos.audit import Finding, audited
-from tests.chaos.facts import Accepted, Asked, Came, Doubt, Facts, Kept, Mark, Skew, Told, Window
+from tests.chaos.facts import Accepted, Asked, Came, Doubt, Facts, Handed, Kept, Mark, Skew, Told, Window
 from tests.chaos.traffic import How, dice, number, steps
 from tests.chaos.troubles import FULL, SHORT, Size, What, schedule
 
@@ -128,6 +128,16 @@ def test_what_is_wrong_is_found(wrong: str) -> None:
 def test_every_kind_of_finding_is_planted() -> None:
     """No column of the table is one that never counts; that of the workers comes from their logs."""
     assert {kind for kind, _ in PLANTED.values()} == set(FOUND) - {"workers"}
+
+
+def test_a_report_that_died_with_its_reader() -> None:
+    """A gateway hands a report out once: where its reader was killed, or the reply cut, nobody can have it."""
+    name = ("clinic", "T1", SENT[0])
+    unreported = {"applied": {("clinic", "收到1", number(1)): 1}, "kept": kept(1, state=State.ACCEPTED)}
+    assert found(**unreported, handed={name: Handed(NOW, whole=True)}) != []
+    assert found(**unreported, handed={name: Handed(NOW, whole=True)}, kills=[NOW + 60]) != []
+    assert found(**unreported, handed={name: Handed(NOW, whole=True)}, kills=[NOW + 1]) == []
+    assert found(**unreported, handed={name: Handed(NOW, whole=False)}) == []
 
 
 EXPLAINED: dict[str, dict[str, Any]] = {

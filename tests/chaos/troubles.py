@@ -51,7 +51,7 @@ FULL = Size(
     deliveries=20_000,
     seconds=75,
     workers=3,
-    lease=12,
+    lease=45,
     counts={
         What.FAULT: 150,
         What.REFUSAL: 8,
@@ -67,7 +67,7 @@ SHORT = Size(
     deliveries=1_000,
     seconds=8,
     workers=2,
-    lease=6,
+    lease=45,
     counts={
         What.FAULT: len(KINDS),
         What.REFUSAL: 1,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 from notify_core.cli import terminal
 from notify_core.sandbox import LocalGateway
-from tests.cli.shell import TEXT, at_terminal, notify
+from tests.cli.conftest import configuration
+from tests.cli.shell import TEXT, at_terminal, ended, notify, process
 
 NUMBER = "13800000001"
 
@@ -163,3 +166,33 @@ def test_a_password_in_doubt_ends_with_3(gateway: LocalGateway) -> None:
     assert ended.code == 3
     assert "either password of 'clinic' may be valid" in ended.err
     assert "another-one" not in ended.err
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("password", "clinic", "--stdin"), "In doubt: either password of 'clinic' may be valid now."),
+        (("reports", "clinic"), "In doubt: the gateway may have handed something out"),
+        (("balance", "clinic"), ""),
+    ],
+)
+def test_who_interrupts_a_question_is_told_the_doubt(
+    command: tuple[str, ...], words: str, stop: signal.Signals, code: int, folder: Path
+) -> None:
+    """Ctrl-C and SIGTERM have exit codes of their own, and what may have had an effect says so."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        (folder / "notify.yaml").write_text(configuration(f"http://127.0.0.1:{silent.getsockname()[1]}"), "utf-8")
+        started = process(*command)
+        assert started.stdin is not None
+        with started.stdin as typed:
+            typed.write(b"another-secret\n")
+        started.stdin = None
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1)
+            started.send_signal(stop)
+            shown = ended(started)
+    assert (shown.code, shown.out) == (code, "")
+    assert shown.err.startswith(words)

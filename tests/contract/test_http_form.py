@@ -113,7 +113,7 @@ class TestJsonAndSignature(TransportContract):
             calls.Send(CODE),
             asked=ASKED,
             reply=answered(3003, "no credit"),
-            outcome=SendError("no credit", scope=Scope.ACCOUNT, code="3003"),
+            outcome=SendError("no credit", scope=Scope.ACCOUNT, retry=Retry.LATER, code="3003"),
         ),
         Case(
             "never seen",

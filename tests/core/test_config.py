@@ -726,3 +726,22 @@ def test_the_schema_finds_faults(validator: Any, change: dict[str, Any]) -> None
     """What the core refuses is underlined in an editor."""
     good = yaml.safe_load((CONFIGURATIONS[0].parent / "notify.example.yaml").read_text("utf-8"))
     assert not validator.is_valid({**good, **change})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("max_recipients", "${MOST:-100}", "many"),
+        ("read_timeout", "${PATIENCE}", "soon"),
+        ("allow_insecure", "${INSECURE:-false}", "perhaps"),
+        ("password_format", "${FORMAT}", "rot13"),
+        ("push", {"tokens": ["${file:/run/secrets/token}"]}, {"tokens": ["short"]}),
+        ("limits", [{"per": "recipient", "count": "${COUNT}", "within": "1d"}], [{"per": "recipient", "count": "few"}]),
+    ],
+)
+def test_the_schema_takes_references(validator: Any, key: str, value: object, wrong: object) -> None:
+    """Where a number or a word of a kind is wanted an editor takes ``${…}`` too, and underlines other texts still."""
+    good = yaml.safe_load((CONFIGURATIONS[0].parent / "notify.example.yaml").read_text("utf-8"))
+    account = good["accounts"]["clinic"]
+    assert validator.is_valid({**good, "accounts": {"clinic": {**account, key: value}}})
+    assert not validator.is_valid({**good, "accounts": {"clinic": {**account, key: wrong}}})

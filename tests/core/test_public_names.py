@@ -26,6 +26,7 @@ PUBLIC = [
     "Notifier",
     "NotifyError",
     "Part",
+    "Receiver",
     "Report",
     "Result",
     "Retry",

@@ -142,7 +142,7 @@ class Reader:
     def _notify(self, *arguments: str) -> str:
         """A command without anything of the shell's, in this process: starting Python takes longer than it."""
         with patch.dict(os.environ, self.environment), chdir(self.folder):
-            done = CliRunner().invoke(app, arguments, prog_name="notify")
+            done = CliRunner().invoke(app, arguments, prog_name="notify", catch_exceptions=False)
         self.exit_code = done.exit_code
         return done.output
 
@@ -172,7 +172,7 @@ class Reader:
         )
         self.running[program.ready] = started
         assert started.stdout is not None
-        too_late = threading.Timer(PATIENCE, started.kill)
+        too_late = threading.Timer(PATIENCE, started.terminate)
         too_late.start()
         printed = ""
         while not (program.ready in printed and matches(shown, printed)) and (line := started.stdout.readline()):

@@ -15,7 +15,7 @@ from notify_core.exchange import Request
 from notify_core.hookspecs import hookimpl
 from notify_core.mailbox import Unkept
 from notify_core.store import Payload, Store
-from tests.core.gateway import Act, Gateway, head, raw, says
+from tests.core.gateway import Act, Gateway, cut, head, says
 from tests.durable.shop import number
 
 NOTHING = '{"error":"1","remark":"成功","statusbox":[]}'
@@ -147,8 +147,12 @@ def test_on_disk_before_it_is_read(url: str, gateway: Gateway) -> None:
         with pytest.raises(SystemExit):
             notifier.reports("clinic")
     assert seen == [boxes(box(1)).encode()]
-    with Store(url) as store:
+    with Notifier.from_mapping(configuration(url, gateway)) as another:
+        store = another.outbox.store
         assert [kept.state for kept in store.payloads()] == ["waiting"]
+        later(store)
+        assert another.mailbox.settle() == 1
+        assert [parked.report.recipient for parked in store.parked()] == [number(1)]
 
 
 def test_inbound_is_applied(clinic: Notifier, gateway: Gateway) -> None:
@@ -224,11 +228,7 @@ def test_answer_that_breaks_off(clinic: Notifier, gateway: Gateway) -> None:
     """What came of an answer that broke off is kept too: the gateway may not hand it out again."""
     whole = boxes(box(1)).encode()
 
-    def breaks_off(connection: Any) -> bool:
-        raw(head(200, {"Content-Length": f"{len(whole) + 9}"}) + whole)(connection)
-        return False
-
-    plays(gateway, breaks_off)
+    plays(gateway, cut(head(200, {"Content-Length": f"{len(whole) + 9}"}) + whole))
     with pytest.raises(UnreadableReply):
         clinic.reports("clinic")
     (kept,) = clinic.outbox.store.payloads(["unreadable"])

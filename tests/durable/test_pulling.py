@@ -219,7 +219,7 @@ def test_what_the_store_never_takes_is_left_in_a_file(
     (copy,) = tmp_path.glob("notify-unkept-*.json")
     found = json.loads(copy.read_bytes())
     assert (found["account"], found["hook"]) == ("clinic", "inbound")
-    assert str(copy) in caplog.text
+    assert f"{copy}, for it is handed out only once: `notify outbox replay FILE`" in caplog.text
     assert not any(secret in caplog.text for secret in ("13800000001", "收到", "sandbox-secret"))
 
 

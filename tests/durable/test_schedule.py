@@ -12,7 +12,7 @@ from notify_core.states import IllegalMove
 from notify_core.store import Stored
 from tests.core.gateway import Gateway
 from tests.durable.conftest import Opened
-from tests.durable.shop import configuration, number, settled, until, working
+from tests.durable.shop import an_hour_later, configuration, number, settled, until, working
 
 LOCAL: dict[str, Any] = {"routes": {"local": {"paths": ["clinic.json"], "schedule": "local", "expires": "10m"}}}
 
@@ -48,15 +48,13 @@ def test_the_outbox_holds_it_until_then(notifier: Notifier, gateway: Gateway) ->
     assert gateway.sent_to == [number(1)]
 
 
-def test_it_leaves_by_itself_when_it_is_due(notifier: Notifier, gateway: Gateway) -> None:
-    """Not before."""
-    message = at(timedelta(seconds=1))
-    assert message.send_at is not None
-    with working(notifier):
-        notifier.enqueue(message, route="local")
-        until(lambda: bool(gateway.received))
-        assert datetime.now(UTC) >= message.send_at
-        settled(notifier, State.ACCEPTED)
+def test_it_is_due_by_itself_then_and_not_before(notifier: Notifier, url: str) -> None:
+    """A worker finds nothing now, and the message in an hour."""
+    notifier.enqueue(at(timedelta(minutes=30)), route="local")
+    (waiting,) = notifier.outbox.store.lanes()
+    assert 1_700 < waiting.wait <= 1_800
+    with an_hour_later(url) as later:
+        assert [lane.wait for lane in later.lanes()] == [0.0]
 
 
 def test_it_can_be_taken_back(notifier: Notifier, gateway: Gateway) -> None:

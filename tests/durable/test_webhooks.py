@@ -401,7 +401,7 @@ def test_a_dead_webhook_is_not_asked_for_each_notice(sqlite: str, gateway: Gatew
 def test_what_is_too_old_is_given_up(
     url: str, gateway: Gateway, shop: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After ``expires`` a notice that nobody heard is kept and told no more; the log says so, and no secret."""
+    """After ``expires`` a notice that nobody heard is kept, and told no more until somebody says so; it is logged."""
     monkeypatch.setattr("notify_core.telling._WEARY", 0.01)
     shop.script = [says(b"", 500), HEARD]
     dying = {"url": shop.url, "expires": "1s"}
@@ -410,7 +410,12 @@ def test_what_is_too_old_is_given_up(
         until(lambda: any(getattr(record, "action", "") == "notice_given_up" for record in caplog.records))
         noted(notifier.outbox.store, message(1, "later"), received=["shop"])
         until(lambda: len(shop.received) == 2)
-    assert texts(shop) == ["hello", "later"]
+        (lost,) = notifier.outbox.store.refused_notices()
+        assert (lost.target, lost.again, lost.tries) == ("shop", None, 0)
+        assert notifier.outbox.store.tell_again([lost.id]) == [lost.id]
+        until(lambda: len(shop.received) == 3)
+        until(lambda: notifier.outbox.store.refused_notices() == [])
+    assert texts(shop) == ["hello", "later", "hello"]
     assert not any(secret in caplog.text for secret in (SECRET, "13800000001", "hello"))
 
 

@@ -296,6 +296,22 @@ def test_nothing_to_receive(file: Path) -> None:
         Receiver(notifier)
 
 
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("too-short", "expected 16 characters or more"),
+        ("half/of-an-address", "letters, digits and"),
+        ("percent%2Fencoded", "letters, digits and"),
+    ],
+)
+def test_a_token_that_cannot_stand_in_an_address(file: Path, token: str, words: str) -> None:
+    """A token that is soon guessed, or could not be asked for, is a fault of the configuration, and is not shown."""
+    with pytest.raises(ConfigError, match=words) as caught:
+        Notifier.from_mapping(configuration(f"sqlite:///{file}", tokens=[token]))
+    assert "accounts.clinic.push.tokens[0]" in str(caught.value)
+    assert token not in str(caught.value)
+
+
 def test_what_is_no_http_is_turned_away(receiver: Receiver) -> None:
     """As an application of its own it says yes to lifespan, and closes a websocket."""
     sent: list[Any] = []

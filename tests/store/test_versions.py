@@ -101,6 +101,39 @@ def test_migrations_make_the_tables_of_the_code(empty_url: str, engine: Engine) 
     assert len(by_migrations) > 30
 
 
+CHANGES = {
+    "a column more": ["ALTER TABLE notify_workers ADD COLUMN extra TEXT"],
+    "an index less": ["DROP INDEX notify_deliveries_expiry"],
+    "an index without its condition": [
+        "DROP INDEX notify_deliveries_doubt",
+        "CREATE INDEX notify_deliveries_doubt ON notify_deliveries (recipient)",
+    ],
+    "an index with another condition": [
+        "DROP INDEX notify_deliveries_doubt",
+        "CREATE INDEX notify_deliveries_doubt ON notify_deliveries (recipient) WHERE state = 'queued'",
+    ],
+    "an index that is not unique": [
+        "DROP INDEX notify_reports_digest",
+        "CREATE INDEX notify_reports_digest ON notify_reports (digest)",
+    ],
+    "another type": [
+        "DROP TABLE notify_holders",
+        "CREATE TABLE notify_holders (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until BIGINT NOT NULL)",
+    ],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_comparison_sees(empty_url: str, engine: Engine, change: str) -> None:
+    """What would tell two schemas apart is in the description by which they are compared."""
+    Store.create(empty_url)
+    before = described(engine)
+    with engine.begin() as connection:
+        for statement in CHANGES[change]:
+            connection.execute(text(statement))
+    assert described(engine) != before
+
+
 def test_alembic_finds_no_difference(empty_url: str, engine: Engine) -> None:
     """Alembic, which writes migrations, has none to write."""
     Store.create(empty_url)
