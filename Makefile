@@ -12,7 +12,7 @@ STAMP = $(VENV)/.setup
 PIP_INSTALL = -m pip install --quiet --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench docs constraints clean python
+.PHONY: help setup demo shop test lint format bench chaos docs constraints clean python
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,9 +22,12 @@ setup: $(STAMP) ## Make .venv with everything in it, at the versions of constrai
 demo: $(STAMP) ## Send messages over real sockets to a local gateway
 	@$(PY) docs/examples/demo.py
 
+shop: $(STAMP) ## Run the example shop of docs/tutorial-durable.md, with a worker, a receiver and a gateway
+	@$(PY) docs/examples/shop/run.py
+
 test: lint ## Run every check: style, types, imports, tests
 	@echo "== pytest"
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(STAMP) ## Run the checks that need no running: style, types, imports
 	@echo "== ruff check"
@@ -42,6 +45,9 @@ format: $(STAMP) ## Rewrite the code in the project's style
 
 bench: $(STAMP) ## Measure the speed against plain requests and plain zeep
 	@$(PY) -m tests.bench
+
+chaos: $(STAMP) ## Try what is promised about durable delivery amid kills, faults and restarts; SEED=N repeats one
+	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 docs: $(STAMP) ## Write the generated reference anew
 	@$(PY) docs/generate.py

@@ -27,9 +27,9 @@ from typer.testing import CliRunner
 import notify_core
 from notify_core import errors, events, exchange, hookspecs, http, messages, plugins, states
 from notify_core.cli.app import app
-from notify_core.config import FileSettings, RouteSettings, StoreSettings, json_schema
+from notify_core.config import FileSettings, RouteSettings, ServerSettings, StoreSettings, WebhookSettings, json_schema
 from notify_core.sandbox import KINDS
-from notify_core.settings import AccountSettings, Limit
+from notify_core.settings import AccountSettings, CreditSettings, Limit, PullSettings, PushSettings
 from notify_core.testing import sandbox
 from notify_ipyy import codes
 from notify_ipyy.sandbox.account import Account
@@ -95,12 +95,16 @@ def provider(name: str, model: type[AccountSettings]) -> Iterator[str]:
         yield settings(block)
 
 
+COMMON = (Limit, PullSettings, PushSettings, CreditSettings)
+"""The blocks that the accounts of every provider may have."""
+
+
 def blocks_within(model: type[BaseModel]) -> dict[type[BaseModel], list[str]]:
     """The models of the blocks inside of a model, each with the places where it stands; without the common ones."""
     found: dict[type[BaseModel], list[str]] = {}
     for name, field in keys_of(model).items():
         for inner in models_in(field.annotation):
-            if inner is Limit:
+            if inner in COMMON:
                 continue
             found.setdefault(inner, []).append(name)
             for deeper, places in blocks_within(inner).items():
@@ -233,6 +237,9 @@ EXAMPLES: Mapping[str, str] = {
     "balance.reply.balance": "data.credit",
     "country": '"86"',
     "store.url": "sqlite:///notify.db",
+    "push.tokens": "[an-unguessable-word-0123456789]",
+    "webhook.url": "https://shop.example/notify",
+    "webhook.secrets": "[whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHkh]",
     "codes": '{"1001": message}',
 }
 """What stands at a place that has no default; the longest end of the place counts."""
@@ -254,7 +261,14 @@ def reference_yaml() -> str:
         "  otp:",
         *keys(RouteSettings, "    ", paths="[my-ipyy.soap, my-ipyy.xml]"),
         "",
-        *keys(FileSettings, only=("store", "templates", "transports", "plugins")),
+        *keys(FileSettings, only=("store",)),
+        "",
+        f"# {meaning(FileSettings, 'webhooks')}",
+        "webhooks:",
+        "  my-shop:",
+        *keys(WebhookSettings, "    ", "webhook"),
+        "",
+        *keys(FileSettings, only=("server", "templates", "transports", "plugins")),
     ]
     return "\n".join(lines) + "\n"
 
@@ -266,7 +280,7 @@ def keys(
     for key in only or keys_of(model):
         yield f"{margin}# {meaning(model, key)}"
         if inner := block_of(model, key):
-            yield f"{margin}{key}:" + ("" if keys_of(model)[key].is_required() else "  # default: none")
+            yield f"{margin}{key}:" + ("  # default: none" if keys_of(model)[key].default is None else "")
             yield from keys(inner, f"{margin}  ", f"{place}.{key}")
         else:
             yield f"{margin}{key}: {given.get(key) or value(model, key, f'{place}.{key}')}"
@@ -409,7 +423,7 @@ def values_of_hooks() -> str:
 VALUES: tuple[Any, ...] = (
     *(exchange.Http, exchange.Request, exchange.Reply, exchange.Gateway),
     *(messages.Submission, messages.Accepted, messages.Push),
-    *(events.FailedOver, events.InDoubt),
+    *(events.FailedOver, events.InDoubt, events.Credit),
 )
 
 
@@ -521,6 +535,19 @@ def words_of(words: Any) -> str:
     return list(enumeration(words))[-1]
 
 
+def state_diagram() -> str:
+    """The moves between states, as Mermaid draws them."""
+    lines = [f"    [*] --> {states.State.QUEUED}"]
+    lines += [f"    {state} --> {after}" for state in states.State for after in sorted_states(states.MOVES[state])]
+    lines += [f"    {state} --> [*]" for state in states.State if state in states.FINAL]
+    return code("\n".join(["stateDiagram-v2", *lines]), "mermaid")
+
+
+def sorted_states(found: Iterable[states.State]) -> list[states.State]:
+    """States in the order in which they are declared."""
+    return sorted(found, key=list(states.State).index)
+
+
 def layers() -> str:
     """The core's layers, from the contract that import-linter checks."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
@@ -533,8 +560,13 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "file": partial(settings, FileSettings),
         "route": partial(settings, RouteSettings),
         "store": partial(settings, StoreSettings),
+        "webhook": partial(settings, WebhookSettings),
+        "server": partial(settings, ServerSettings),
         "account": partial(settings, AccountSettings),
         "limit": partial(settings, Limit),
+        "pull": partial(settings, PullSettings),
+        "push": partial(settings, PushSettings),
+        "credit": partial(settings, CreditSettings),
         "providers": accounts,
     },
     "docs/reference/commands.md": {"commands": commands},
@@ -559,6 +591,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/design.md": {
         "scopes": partial(words_of, errors.Scope),
         "states": partial(words_of, states.State),
+        "moves": state_diagram,
         "tree": error_tree,
         "layers": layers,
     },

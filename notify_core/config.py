@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal, TypeVar, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    WithJsonSchema,
     create_model,
     field_validator,
 )
@@ -26,11 +31,31 @@ from pydantic_core import CoreSchema
 
 from notify_core.errors import ConfigError, Fault, MissingExtra, nearest
 from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
-from notify_core.settings import AccountSettings, Duration, Strict
+from notify_core.settings import AccountSettings, Duration, Strict, address_problem
 from notify_core.templates import Templates
 from notify_core.yaml import Document, Place, read
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+
+
+def _spans(hours: str) -> str:
+    found = _HOURS.fullmatch(hours)
+    if not found or found.groups()[:2] == found.groups()[2:]:
+        raise ValueError("expected two times of the day such as 21:00-08:00")
+    try:
+        ZoneInfo("Asia/Shanghai")
+    except ZoneInfoNotFoundError:
+        raise ValueError("this machine has no table of time zones: pip install tzdata") from None
+    return hours
+
+
+QuietHours = Annotated[
+    str, AfterValidator(_spans), WithJsonSchema({"type": "string", "pattern": f"^{_HOURS.pattern}$"})
+]
+"""A span of the day, ``21:00-08:00``, which may go over midnight."""
 
 
 def _listed(value: object) -> object:
@@ -64,6 +89,10 @@ class RouteSettings(Strict):
     """Send to recipients who opted out too: for codes and appointments, never for advertising."""
     wipe_texts: Literal["never", "final"] = "never"
     """final: the text is removed from the store once nothing can become of the message any more."""
+    quiet_hours: QuietHours | None = None
+    """Hours, such as 21:00-08:00 by the recipient's own clock, in which nothing leaves: it waits for their end."""
+    schedule: Literal["provider", "local"] = "provider"
+    """Who holds a message with a time to leave. provider: the gateway. local: the outbox, where it can be cancelled."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -117,6 +146,68 @@ _NEEDS = {"sqlite": _SQLALCHEMY, "postgresql": _POSTGRESQL, "postgresql+psycopg"
 """What an address needs, by how it begins: the extra, the package and its module."""
 
 
+Event = Literal["reported", "received", "balance_low", "balance_recovered"]
+"""What a webhook can be told."""
+
+
+_IN_CLEAR = "http:// would show phone numbers and texts to the network; use https://"
+_KEY = "expected whsec_ and base64 of 24 to 64 bytes, such as `echo whsec_$(openssl rand -base64 32)` makes"
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    try:
+        length = len(key_of(secret))
+    except ValueError:
+        length = 0
+    if not 24 <= length <= 64 or not secret.get_secret_value().startswith(_PREFIX):
+        raise ValueError(_KEY)
+    return secret
+
+
+_PREFIX = "whsec_"
+
+
+def key_of(secret: SecretStr) -> bytes:
+    """The bytes with which a webhook's messages are signed (standardwebhooks.com, "Signature scheme")."""
+    return b64decode(secret.get_secret_value().removeprefix(_PREFIX), validate=True)
+
+
+class WebhookSettings(Strict):
+    """An address of the application's that is told what happens, signed by the rules of standardwebhooks.com."""
+
+    url: str
+    """The address, with https://; http:// to this machine only."""
+    secrets: tuple[Annotated[SecretStr, AfterValidator(_signing_key)], ...] = Field(min_length=1)
+    """Keys of the signature, as whsec_ and base64 of 24 to 64 bytes. Several while one replaces another."""
+    events: tuple[Event, ...] = get_args(Event)
+    """What it is told."""
+    accounts: tuple[str, ...] = ()
+    """Of which accounts it is told; all of them where none is named."""
+    timeout: Duration = 10.0
+    """How long it may take to answer; any status 2xx means that it has it."""
+    expires: Duration = 259200.0
+    """How long an event is offered again and again (3d) before it is given up."""
+
+    @field_validator("url")
+    @classmethod
+    def _private_address(cls, url: str) -> str:
+        address, _, query = url.partition("?")
+        if problem := address_problem(address, _IN_CLEAR):
+            raise ValueError(problem)
+        if "#" in query:
+            raise ValueError("expected an address without fragment")
+        return url
+
+
+class ServerSettings(Strict):
+    """What `notify serve` offers beside the addresses for pushes."""
+
+    tokens: tuple[Annotated[SecretStr, Field(min_length=16)], ...] = ()
+    """Who knows one of these may use the API, the dashboard and the metrics. Without them only pushes are served."""
+    proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Reverse proxies whose X-Forwarded-For is believed."""
+
+
 class FileSettings(Strict):
     """A configuration file."""
 
@@ -128,6 +219,10 @@ class FileSettings(Strict):
     """Ordered lists of paths, by name. `default` is used where none is named."""
     store: Annotated[StoreSettings, BeforeValidator(_addressed)] | None = None
     """The store (an address, or a block): messages can be enqueued then, and what is sent is recorded."""
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
+    """Addresses of applications that are told of reports, inbound messages and low balances, by name. Need a store."""
+    server: ServerSettings = ServerSettings()
+    """What `notify serve` offers, and to whom."""
     templates: dict[str, str] = Field(default_factory=dict)
     """Named texts with {{ values }}, in Jinja2."""
     transports: dict[str, str] = Field(default_factory=dict)
@@ -160,8 +255,16 @@ class Config:
     templates: Templates = field(repr=False)
     plugins: Plugins = field(repr=False)
     store: StoreSettings | None = None
+    webhooks: Mapping[str, WebhookSettings] = field(default_factory=dict)
+    server: ServerSettings = field(default_factory=ServerSettings)
     file: str
     lines: Mapping[str, int] = field(repr=False)
+
+    def targets(self, account: str) -> dict[str, list[str]]:
+        """By event, the webhooks that are told of it where ``account`` (or a path of it) is concerned."""
+        named = account if account in self.accounts else account.rpartition(".")[0]
+        wanting = {name: each for name, each in self.webhooks.items() if named in (each.accounts or (named,))}
+        return {event: [name for name, each in wanting.items() if event in each.events] for event in get_args(Event)}
 
     def unbound(self, account: str, path: str, problem: str) -> ConfigError:
         """The error for a path that no route uses and that cannot be used, at its account."""
@@ -237,6 +340,9 @@ class _Check:
         self._check_routes(routes)
         if plugins is not None:
             self._bind(routes, accounts, plugins)
+            self._check_duties(accounts, plugins)
+        self._check_webhooks()
+        self._check_store(accounts)
         if self._document.faults or file is None or templates is None or plugins is None:
             raise ConfigError(self._document.faults)
         return Config(
@@ -246,6 +352,8 @@ class _Check:
             templates=templates,
             plugins=plugins,
             store=file.store,
+            webhooks=file.webhooks,
+            server=file.server,
             file=self._document.file,
             lines={name: self._document.lines.get(("accounts", name), 0) for name in accounts},
         )
@@ -372,6 +480,32 @@ class _Check:
                 if transport and (problem := transport.bind(account, accounts[account])):
                     self._document.fault(place, _unbound(path, problem))
 
+    def _check_duties(self, accounts: Mapping[str, AccountSettings], plugins: Plugins) -> None:
+        """What an account wants to be done needs a transport of its provider that can do it."""
+        for name, account in accounts.items():
+            own = [each for each in plugins.transports.values() if each.provider == account.provider]
+            able = {hook for transport in own for hook in transport.hooks}
+            for key, hook, words in _duties(account):
+                if own and hook not in able:
+                    self._document.fault(("accounts", name, *key), f"no transport of {account.provider} {words}")
+
+    def _check_webhooks(self) -> None:
+        accounts = self._mapping("accounts")
+        for name, webhook in self._mapping("webhooks").items():
+            named = webhook.get("accounts") if isinstance(webhook, dict) else None
+            for number, account in enumerate(named if isinstance(named, list | tuple) else ()):
+                if account not in accounts:
+                    words = f"no account {account!r}{nearest(str(account), accounts)}"
+                    self._document.fault(("webhooks", name, "accounts", number), words)
+
+    def _check_store(self, accounts: Mapping[str, AccountSettings]) -> None:
+        """What is fetched, taken and told is kept first."""
+        if self._document.data.get("store") is not None:
+            return
+        wanting = {("accounts", name, key[0]) for name, each in accounts.items() for key, *_ in _duties(each)}
+        for place in [*sorted(wanting), *([("webhooks",)] if self._mapping("webhooks") else [])]:
+            self._document.fault(place, "needs a store: add `store: sqlite:///notify.db`, or one on PostgreSQL")
+
     def _path_problem(self, path: str, accounts: dict[str, Any]) -> str:
         account, _, dialect = path.rpartition(".")
         if not account:
@@ -412,6 +546,18 @@ class _Check:
         for step in place:
             value = value[step]
         return f"; found {_IN_ADDRESS.sub('***', value)!r}"
+
+
+def _duties(account: AccountSettings) -> Iterator[tuple[Place, str, str]]:
+    """What an account's settings want beside sending: where they say so, the hook that it takes, and what that does."""
+    if account.pull and account.pull.reports is not None:
+        yield ("pull", "reports"), "status", "can fetch reports"
+    if account.pull and account.pull.inbound is not None:
+        yield ("pull", "inbound"), "inbound", "can fetch inbound messages"
+    if account.push:
+        yield ("push",), "push", "can read what a gateway pushes"
+    if account.credit.every is not None:
+        yield ("credit", "every"), "balance", "can ask for the balance"
 
 
 # Where an address may hold a password that does not belong there: before the host, and in its query.

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -114,10 +115,11 @@ class SendError(NotifyError):
 
     ``sent``, ``scope`` and ``retry`` are the verdict; ``after`` is the delay in seconds where one is known. ``code`` is
     the gateway's own, as text. ``raw`` is its reply with secrets, texts and phone numbers removed. ``recipients`` are
-    the E.164 numbers meant, where the gateway names them.
+    the E.164 numbers meant, where the gateway names them. ``credit`` is set where the refusal is for want of credit:
+    what is left of it in the provider's units, 0 where the gateway does not say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a verdict has so many parts
         self,
         description: str,
         *,
@@ -128,6 +130,7 @@ class SendError(NotifyError):
         code: str = "",
         raw: str = "",
         recipients: tuple[str, ...] = (),
+        credit: Decimal | None = None,
     ) -> None:
         super().__init__(description)
         self.description = description
@@ -138,6 +141,7 @@ class SendError(NotifyError):
         self.code = code
         self.raw = raw
         self.recipients = recipients
+        self.credit = credit
 
     def __str__(self) -> str:
         return f"{self.description} ({self.code})" if self.code else self.description

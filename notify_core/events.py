@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 
 from notify_core.errors import SendError
 
@@ -26,3 +28,16 @@ class InDoubt:
     path: str
     recipients: int
     error: SendError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """What is known of an account's credit at a time (aware): ``units`` are the provider's own.
+
+    ``days`` is how long it lasts at the pace of recent traffic, None where that is not known.
+    """
+
+    account: str
+    units: Decimal
+    at: datetime
+    days: float | None = None

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from notify_core.events import FailedOver, InDoubt
+    from notify_core.events import Credit, FailedOver, InDoubt
     from notify_core.exchange import Endpoint, Gateway, Http
     from notify_core.messages import Accepted, Balance, Inbound, Message, Push, Report, Submission
-    from notify_core.results import Attempt, Result
+    from notify_core.results import Attempt, Delivery, Result
     from notify_core.settings import AccountSettings
 
 hookspec = pluggy.HookspecMarker("notify")
@@ -114,10 +114,23 @@ def in_doubt(event: InDoubt) -> None:
 
 
 @hookspec
-def reported(account: str, report: Report) -> None:
-    """A delivery report arrived."""
+def reported(account: str, report: Report, delivery: Delivery | None) -> None:
+    """A delivery report arrived, and ``delivery`` is what it is about, where that is known.
+
+    With a store it is told by a worker at least once, in order for each recipient; one that raises is told again.
+    """
 
 
 @hookspec
 def received(account: str, inbound: Inbound) -> None:
-    """A message from a subscriber arrived."""
+    """A message from a subscriber arrived. With a store it is told as reports are."""
+
+
+@hookspec
+def balance_low(event: Credit) -> None:
+    """The credit of an account fell below what its settings call low. Told once until it recovers."""
+
+
+@hookspec
+def balance_recovered(event: Credit) -> None:
+    """The credit of an account that was low is so no more."""

@@ -393,9 +393,12 @@ class Session:
         self._parents.append((self._requests, self._pools))
         self._open()
 
-    def exchange(self, seconds: float | None = None) -> Exchange:
-        """What one operation of a plugin speaks through; ``seconds`` bounds it, beside the account's own timeouts."""
-        return Exchange(self, None if seconds is None else time.monotonic() + seconds)
+    def exchange(self, seconds: float | None = None, keep: Callable[[Reply], None] | None = None) -> Exchange:
+        """What one operation of a plugin speaks through; ``seconds`` bounds it, beside the account's own timeouts.
+
+        ``keep`` is called with each reply before the plugin sees it.
+        """
+        return Exchange(self, None if seconds is None else time.monotonic() + seconds, keep)
 
     def close(self) -> None:
         """Close every connection; what is sent after that is surely not sent."""
@@ -454,17 +457,19 @@ def _local(url: str) -> bool:
 class Exchange:
     """One operation's HTTP (the ``http`` that hooks are handed).
 
-    ``left`` says whether a request may have left this process; ``replies`` keeps what came back, so that what a gateway
-    hands out only once is not lost where it cannot be read.
+    ``left`` says whether a request may have left this process, ``asked`` how many were begun; ``replies`` keeps what
+    came back, so that what a gateway hands out only once is not lost where it cannot be read.
     """
 
-    __slots__ = ("_ends", "_session", "left", "now", "replies")
+    __slots__ = ("_ends", "_keep", "_session", "asked", "left", "now", "replies")
 
-    def __init__(self, session: Session, ends: float | None) -> None:
+    def __init__(self, session: Session, ends: float | None, keep: Callable[[Reply], None] | None = None) -> None:
         self._session = session
         self.now = session.now
         self._ends = ends
+        self._keep = keep
         self.left = False
+        self.asked = 0
         self.replies: list[Reply] = []
 
     def post(self, path: str, body: bytes, content_type: str, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
@@ -477,6 +482,7 @@ class Exchange:
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         base, _, query = path.partition("?")
+        self.asked += 1
         try:
             address = self._session.address(method, base)
             for header in headers.items():
@@ -491,12 +497,20 @@ class Exchange:
             verdict = failure(error, address.where)
             self.left = left_before or verdict.sent is Sent.UNKNOWN
             raise verdict from error
+        except UnreadableReply as error:
+            self._take(Reply(body=error.payload))
+            raise
         finally:
             _asking.here = False
-        self.replies.append(reply)
+        self._take(reply)
         if refused := refusal(reply.status, reply.body[:_CHUNK].decode("utf-8", "replace"), _delay(reply.headers)):
             raise refused
         return reply
+
+    def _take(self, reply: Reply) -> None:
+        self.replies.append(reply)
+        if self._keep is not None:
+            self._keep(reply)
 
     def _reply(
         self, address: _Address, method: str, target: str, body: bytes | None, headers: Mapping[str, str]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from notify_core.exchange import Request
 
 _DIGITS = re.compile(r"[0-9]*")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")  # lines and tabs stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False)
@@ -51,6 +51,10 @@ class Message:
     def narrowed(self, recipients: tuple[str, ...]) -> Self:
         """The same message to these of its recipients."""
         return self if recipients == self.to else self._altered(to=recipients)
+
+    def unscheduled(self) -> Self:
+        """The same message, to leave at once."""
+        return self if self.send_at is None else self._altered(send_at=None)
 
     def _altered(self, **changes: object) -> Self:
         """The same message with other values, known to be valid: checking all of it anew costs 20 µs."""
@@ -303,11 +307,15 @@ def _nonblank(text: object, name: str) -> str:
         raise InvalidMessage(f"`{name}` is text; found {type(text).__name__}")
     if not text.strip():
         raise InvalidMessage(f"`{name}` is empty: say something")
-    if _SURROGATE.search(text):
-        raise InvalidMessage(
-            f"`{name}` holds half a surrogate pair, which no charset carries: decode it as UTF-8 first"
-        )
+    if unfit := _UNFIT.search(text):
+        raise InvalidMessage(f"`{name}` holds {_unfit(unfit[0])}")
     return text
+
+
+def _unfit(character: str) -> str:
+    if character >= "\ud800":
+        return "half a surrogate pair, which no charset carries: decode it as UTF-8 first"
+    return f"{character!r} (U+{ord(character):04X}), a control character that no phone shows: leave it out"
 
 
 def _digits(extension: object) -> str:

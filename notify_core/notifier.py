@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from notify_core import routing
 from notify_core.config import Config, RouteSettings, from_mapping, load_config
-from notify_core.errors import ConfigError, Fault, InvalidMessage, nearest
+from notify_core.errors import ConfigError, Fault, InvalidMessage, StoreError, nearest
 from notify_core.messages import Balance, Inbound, Message, Report, Sms
+from notify_core.quiet import QuietHours
 from notify_core.results import Estimate, Result
 from notify_core.routing import Route
 from notify_core.transports import Path, Paths
@@ -24,9 +26,12 @@ from notify_core.transports import Path, Paths
 if TYPE_CHECKING:  # SQLAlchemy comes with the store, when one is configured
     from sqlalchemy import Connection
 
+    from notify_core.mailbox import Mailbox
     from notify_core.outbox import Outbox, Terms
     from notify_core.store import Enqueued, Way
     from notify_core.store.store import Session
+
+log = logging.getLogger("notify")
 
 _ASYNC_THREADS = 64
 
@@ -94,6 +99,11 @@ class Notifier:
             yield
 
     @property
+    def config(self) -> Config:
+        """The configuration that it was made from."""
+        return self._config
+
+    @property
     def outbox(self) -> Outbox:
         """The outbox, its store opened at the first use. Raises ``StoreError``, ``ConfigError`` without one."""
         self._check_open()
@@ -113,10 +123,11 @@ class Notifier:
         (with a store only) that was used for the same message gives the first result and sends nothing; for another
         message it raises ``KeyConflict``.
         """
+        way = self._way(route, via)
+        ready = self._timed(message, way)
         if self._config.store is None and not key:
-            way = self._way(route, via)
-            return routing.send(way, self._ready(message), now=_now, tell=self._config.plugins.tell)
-        return self.outbox.send(self._ready(message), _named(route, via), key)
+            return routing.send(way, ready, now=_now, tell=self._config.plugins.tell)
+        return self.outbox.send(ready, _named(route, via), key)
 
     @overload
     def enqueue(
@@ -190,22 +201,52 @@ class Notifier:
         return Estimate(path=fit.path, segments=fit.segments, recipients=len(fit.recipients))
 
     def balance(self, account: str) -> Balance:
-        """The credit of ``account``, or as the path of that name tells it. Raises ``SendError``, ``Unsupported``."""
-        return self._able(account, "balance").balance()
+        """The credit of ``account``, or as the path of that name tells it. Raises ``SendError``, ``Unsupported``.
+
+        An account that was without credit is used again where this shows that it has some. With a store it is noted.
+        """
+        balance = self._able(account, "balance").balance()
+        if self._config.store is not None:
+            self._note_credit()
+        return balance
+
+    def _note_credit(self) -> None:
+        """What the gateway said is told, whatever the store says."""
+        try:
+            self.outbox.note_credit()
+            self.outbox.read_credit()
+        except StoreError as error:
+            log.warning("a balance was not noted: %s", error, extra={"action": "balance_unnoted"})
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """What came from the gateways, in the store. Raises ``StoreError``, ``ConfigError`` without one."""
+        from notify_core.mailbox import Mailbox
+
+        return Mailbox(self.outbox.store, self.paths, self._config)
 
     def reports(self, account: str, task_id: str = "") -> list[Report]:
         """Delivery reports waiting for ``account`` (or of one submission). The gateway hands each out once.
 
         Raises ``SendError``, ``Unsupported``; an ``UnreadableReply`` has the bytes that came in ``payload``.
+
+        With a store they are kept, and applied to their deliveries; those that were news are returned, and a worker
+        tells the listeners. What came is in the store then, or in ``payloads`` of an ``Unkept`` (a ``StoreError``).
         """
+        if self._config.store is not None:
+            self._check_open()
+            return self.mailbox.pull_reports(account, task_id).news
         path = self._able(account, "status")
         reports = path.reports(task_id)
         for report in reports:
-            self._config.plugins.tell("reported", account=path.account.name, report=report)
+            self._config.plugins.tell("reported", account=path.account.name, report=report, delivery=None)
         return reports
 
     def inbound(self, account: str) -> list[Inbound]:
         """Messages from subscribers waiting for ``account``. The gateway hands each out once. Raises as ``reports``."""
+        if self._config.store is not None:
+            self._check_open()
+            return self.mailbox.pull_inbound(account).news
         path = self._able(account, "inbound")
         messages = path.inbound()
         for message in messages:
@@ -218,6 +259,18 @@ class Notifier:
         Raises ``SendError``; where its ``sent`` is unknown, either password may be the valid one now.
         """
         self._able(account, "change_password").change_password(new_password)
+
+    def _timed(self, message: Message, way: Route) -> Message:
+        """The message as it goes to the paths at once, with a time that the provider keeps."""
+        message = self._ready(message)
+        if message.send_at is not None:
+            if way.name in self._config.routes and self._config.routes[way.name].schedule == "local":
+                raise InvalidMessage(
+                    f"route {way.name!r} has schedule: local, so the outbox holds what leaves at a time: enqueue it "
+                    "(`notify send --enqueue`), or leave send_at out"
+                )
+            way.check_time(message)
+        return message
 
     def _ready(self, message: Message) -> Message:
         """The message as it goes to the paths: rendered, addressed, and not in the past."""
@@ -251,7 +304,8 @@ class Notifier:
     def _route(self, name: str) -> Route:
         settings = self._config.routes[name]
         paths: tuple[Path, ...] = tuple(self.paths[path] for path in settings.paths)
-        return Route(name, paths, settings.weights, settings.deadline, settings.in_doubt == "failover")
+        quiet = settings.quiet_hours and QuietHours.parse(settings.quiet_hours, self._config.default_region)
+        return Route(name, paths, settings.weights, settings.deadline, settings.in_doubt == "failover", quiet or None)
 
     def _opened(self) -> Outbox:
         settings = self._config.store
@@ -262,7 +316,8 @@ class Notifier:
         from notify_core.store import Store
 
         store = Store(settings.url.get_secret_value(), synchronous=settings.synchronous)
-        return Outbox(store, self._terms, _now, self._config.plugins.tell)
+        config = self._config
+        return Outbox(store, self._terms, _now, config.plugins.tell, self.paths.purses, config.targets)
 
     def _terms(self, way: Way) -> Terms:
         from notify_core.outbox import Terms

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from notify_core import routing
 from notify_core.config import RouteSettings
+from notify_core.credit import PACE, Purse
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.lease import Lease
 from notify_core.messages import Message
@@ -39,7 +40,7 @@ from notify_core.store import (
     Stored,
     Way,
 )
-from notify_core.transports import Path
+from notify_core.transports import Fit, Path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -80,13 +81,25 @@ PLAIN = Posting()
 
 
 class Outbox:
-    """``terms`` gives those of a way, and raises ``InvalidMessage`` for one that the configuration does not have."""
+    """``terms`` gives those of a way, and raises ``InvalidMessage`` for one that the configuration does not have.
+
+    ``purses`` are the accounts' credit in this process, which it shares with others through the store; ``targets`` says
+    which webhooks are told of it.
+    """
 
     def __init__(
-        self, store: Store, terms: Callable[[Way], Terms], now: Callable[[], datetime], tell: routing.Tell
+        self,
+        store: Store,
+        terms: Callable[[Way], Terms],
+        now: Callable[[], datetime],
+        tell: routing.Tell,
+        purses: Mapping[str, Purse],
+        targets: Callable[[str], Mapping[str, Sequence[str]]],
     ) -> None:
         self.store = store
         self.terms = terms
+        self.purses = purses
+        self._targets = targets
         self._now = now
         self._tell = tell
         self._lock = threading.Lock()
@@ -97,6 +110,7 @@ class Outbox:
         """Take leave of the store, and close it."""
         if self._lease is not None and self._process == os.getpid():
             self._lease.close()
+        self.note_credit(pace=0.0)
         self.store.close()
 
     # --- putting in
@@ -116,6 +130,10 @@ class Outbox:
         """Raises ``InvalidMessage`` where no path of the route can carry the message."""
         routing.first_fit(terms.route.paths, message)
         settings = terms.settings
+        if settings.schedule == "local" and message.send_at is not None:
+            posting = replace(posting, due=max(message.send_at, posting.due or message.send_at))
+            message = message.unscheduled()
+        terms.route.check_time(message)
         return Entry(
             message=message,
             way=terms.way,
@@ -152,6 +170,7 @@ class Outbox:
             paths = {recipient: parcel.path for parcel in claim.parcels for recipient in parcel.deliveries}
             result = self._walk(terms.route, order, going, paths, _end(going, started))
             lease.record(going.outcomes(result, _never))
+            self.note_credit()
         states = {delivery.recipient: delivery for delivery in result.deliveries} | ended
         return self._told(replace(result, deliveries=tuple(states[recipient] for recipient in message.to)), numbers)
 
@@ -201,6 +220,33 @@ class Outbox:
         segments = routing.first_fit(route.paths, message).segments
         deliveries = tuple(map(_told_before, reversed(stored)))
         return Result(route=route.name, deliveries=deliveries, attempts=(), segments=segments)
+
+    # --- credit
+
+    def note_credit(self, pace: float = PACE) -> None:
+        """Let the store know what was learned of the accounts' credit, if anything, once in ``pace`` seconds each.
+
+        Never raises.
+        """
+        for purse in self.purses.values():
+            if note := purse.note(pace):
+                try:
+                    targets = self._targets(note.purse)
+                    self.store.note_balance(note.purse, note.units, note.at, note.rule, targets)
+                except StoreError as error:
+                    purse.unnoted()
+                    log.warning("a balance was not noted: %s", error, extra={"action": "balance_unnoted"})
+
+    def look_at_credit(self) -> None:
+        """Learn what other processes found out, where an account is without credit here. Raises ``StoreError``."""
+        if any(purse.short is not None for purse in self.purses.values()):
+            self.read_credit()
+
+    def read_credit(self) -> None:
+        """Learn what other processes found out of any account. Raises ``StoreError``."""
+        for name, standing in self.store.balances().items():
+            if name in self.purses:
+                self.purses[name].told(standing.units, standing.at, low=standing.low, days=standing.days)
 
     # --- for workers
 
@@ -305,22 +351,30 @@ def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
 
     def plan(message: Message) -> Sequence[Intent]:
         order = ordered()
+        found = [(path, fit) for path in order if (fit := _carried(path, message))]
+        found.sort(key=_without_credit)
         intents: dict[str, Intent] = {}
-        for path in order:
-            if path.account.name not in intents and (text := _carried(path, message)) is not None:
-                intents[path.account.name] = intended(path, text)
+        for path, fit in found:
+            if path.account.name not in intents:
+                intents[path.account.name] = intended(path, said(fit.message))
         # None where the configuration changed since it was enqueued; the walk says so.
         return tuple(intents.values()) or [Intent(order[0].name)]
 
     return plan
 
 
-def _carried(path: Path, message: Message) -> str | None:
-    """What a message would say by this path; None where it cannot carry it."""
+def _carried(path: Path, message: Message) -> Fit | None:
+    """What the path can carry of a message, if anything."""
     try:
-        return said(path.fit(path.worded(message)).message)
+        return path.fit(path.worded(message))
     except InvalidMessage:
         return None
+
+
+def _without_credit(carrier: tuple[Path, Fit]) -> bool:
+    """Whether the path's account cannot pay for one recipient: the claim then counts on another, if there is one."""
+    path, fit = carrier
+    return path.purse.short is not None and path.purse.lacks(fit.segments)
 
 
 def intended(path: Path, text: str) -> Intent:

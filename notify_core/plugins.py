@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
@@ -29,7 +30,9 @@ from notify_core.redaction import located
 GROUP = "notify"
 CAPABILITIES = ("send", "balance", "status", "inbound", "push", "change_password", "sandbox")
 """The hooks whose presence is a capability, in the order in which they are shown."""
-EVENTS = frozenset({"sent", "attempted", "failed_over", "in_doubt", "reported", "received"})
+EVENTS = frozenset(
+    {"sent", "attempted", "failed_over", "in_doubt", "reported", "received", "balance_low", "balance_recovered"}
+)
 """The hooks that tell what happened: anybody may implement them."""
 
 log = logging.getLogger("notify")
@@ -177,20 +180,50 @@ class Transport:
         return ""
 
 
+class Listener:
+    """One plugin's implementation of an event; ``name`` is the same wherever the same plugins are assembled."""
+
+    __slots__ = ("_function", "_takes", "name")
+
+    def __init__(self, name: str, implementation: Any) -> None:
+        self.name = name
+        self._function = implementation.function
+        self._takes: tuple[str, ...] = implementation.argnames
+
+    def hear(self, facts: Mapping[str, Any]) -> None:
+        """Tell it those of the facts that it takes. Raises whatever it raises."""
+        self._function(*(facts[name] for name in self._takes))
+
+
 class Plugins:
     """Everything that takes part in a notifier: transports by name, and the listeners to events."""
 
     def __init__(self, manager: pluggy.PluginManager, transports: Mapping[str, Transport]) -> None:
         self.transports = transports
-        self._listeners = {event: getattr(manager.hook, event).get_hookimpls() for event in EVENTS}
+        self._listeners = {event: _listeners(getattr(manager.hook, event).get_hookimpls()) for event in EVENTS}
+
+    def listeners(self, event: str) -> Sequence[Listener]:
+        """Who wants to be told of ``event``, in the order in which they are told."""
+        return self._listeners.get(event, ())
 
     def tell(self, event: str, /, **facts: Any) -> None:
         """Tell every listener of ``event``. One that fails is logged and disturbs nobody."""
         for listener in self._listeners[event]:
             try:
-                listener.function(*(facts[name] for name in listener.argnames))
+                listener.hear(facts)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is not the sender's
                 _log_failure(event, error)
+
+
+def _listeners(implementations: Iterable[Any]) -> tuple[Listener, ...]:
+    """Listeners by the names of their plugins; the second of one name has a number."""
+    found: Counter[str] = Counter()
+    listeners = []
+    for each in implementations:
+        name = _named(each.plugin)
+        found[name] += 1
+        listeners.append(Listener(name if found[name] == 1 else f"{name} {found[name]}", each))
+    return tuple(listeners)
 
 
 def _log_failure(event: str, error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from notify_core.errors import SendError
 from notify_core.phones import mask
@@ -14,7 +15,9 @@ from notify_core.states import State
 class Attempt:
     """One submission that was tried: by which path, when (aware), for how long (seconds), for whom, and its outcome.
 
-    ``state`` is ACCEPTED, REJECTED (surely not) or IN_DOUBT. ``raw`` is the gateway's reply, redacted.
+    ``state`` is ACCEPTED, REJECTED (surely not) or IN_DOUBT. ``raw`` is the gateway's reply, redacted. ``balance`` is
+    the credit left, where the reply tells it and can be believed: it took the message, or refused it for want of credit.
+    ``segments`` is what the message costs each recipient.
     """
 
     path: str
@@ -25,6 +28,8 @@ class Attempt:
     task_id: str = ""
     error: SendError | None = None
     raw: str = ""
+    balance: Decimal | None = None
+    segments: int = 1
 
     def __repr__(self) -> str:
         why = f", {self.error}" if self.error else ""
@@ -35,7 +40,7 @@ class Attempt:
 class Delivery:
     """The message to one recipient (E.164): its state, the path and the gateway's task id, and why it was refused.
 
-    ``id`` is its number in the store; 0 without one.
+    ``id`` is its number in the store, 0 without one; ``key`` is that of its message, where it has one.
     """
 
     recipient: str
@@ -44,6 +49,7 @@ class Delivery:
     task_id: str = ""
     error: SendError | None = None
     id: int = 0
+    key: str = ""
 
     def __repr__(self) -> str:
         return f"Delivery({mask(self.recipient)}, {self.state}, path={self.path!r}, task_id={self.task_id!r})"

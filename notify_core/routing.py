@@ -11,12 +11,14 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from notify_core import credit
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.events import FailedOver, InDoubt
 from notify_core.messages import Accepted, Message, Sms
+from notify_core.quiet import QuietHours
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
 from notify_core.transports import Fit, Path, detached
@@ -28,13 +30,17 @@ Tell = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Paths in order, and how they are walked: ``deadline`` in seconds; ``resend_doubt`` sends doubts again."""
+    """Paths in order, and how they are walked: ``deadline`` in seconds; ``resend_doubt`` sends doubts again.
+
+    In ``quiet`` hours nothing is sent, but for what the provider is handed to send later.
+    """
 
     name: str
     paths: tuple[Path, ...]
     weights: tuple[int, ...] = ()
     deadline: float | None = None
     resend_doubt: bool = False
+    quiet: QuietHours | None = None
 
     def order(self, draw: Callable[[], float]) -> list[Path]:
         """The paths as one message tries them: the first by weight where there are weights, resting ones last.
@@ -46,6 +52,19 @@ class Route:
             return paths
         resting = [path for path in paths if path.breaker.rests]
         return [path for path in paths if path not in resting] + resting
+
+    def check_time(self, message: Message) -> None:
+        """Raise ``InvalidMessage`` for a time at which the provider would send within quiet hours."""
+        if self.quiet is None or message.send_at is None:
+            return
+        wait = self.quiet.waits(message.send_at)
+        if woken := tuple(number for number in message.to if wait(number)):
+            at, later = message.send_at.isoformat(), message.send_at + timedelta(seconds=max(map(wait, woken)))
+            raise InvalidMessage(
+                f"send_at={at} is within the quiet hours ({self.quiet}) of route {self.name!r} for {len(woken):,} of "
+                f"{len(message.to):,} recipients: the first time that suits all is {later.isoformat()}",
+                recipients=woken,
+            )
 
     def _drawn(self, draw: Callable[[], float]) -> list[Path]:
         point = draw() * sum(self.weights)
@@ -146,6 +165,8 @@ def walk(
     ``until`` (monotonic seconds) is when the message expires: no request begins after it, and none is cut off by it.
     """
     going = _Walk(route, message, now, tell, journal, until)
+    if route.quiet is not None and message.send_at is None:
+        going.hush(route.quiet)
     for path in order:
         if not going.pending or going.late() or going.stopped:
             break
@@ -186,13 +207,22 @@ class _Walk:
         now = time.monotonic()
         return any(end is not None and now >= end for end in (self._ends, self.until))
 
+    def hush(self, quiet: QuietHours) -> None:
+        """Leave those in peace for whom it is night: nothing of it is sent to them, by any path."""
+        now = self.now()
+        wait = quiet.waits(now)
+        for number in self.message.to:
+            if seconds := wait(number):
+                error = asleep(quiet, now, seconds)
+                self._settle(Delivery(recipient=number, state=State.REJECTED, error=error))
+
     def go(self, path: Path) -> None:
         """Try ``path`` for every recipient that it may still be tried for."""
         if path.account.name in self.barred:
             return
         worded = path.worded(self.message)
         fit = self._fit(path, worded, self._candidates(path))
-        if not fit:
+        if not fit or self._without_credit(path, worded, fit):
             return
         recipients = self._within_limits(path, fit, worded)
         if recipients:
@@ -222,6 +252,19 @@ class _Walk:
             self._bar(path, [number for number in reason.recipients if number in self.pending], refused)
         self.segments = self.segments or fit.segments
         return fit.recipients
+
+    def _without_credit(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> bool:
+        """Whether the account is known to lack the credit for a submission; then its other paths are no better."""
+        if path.purse.short is None:
+            return False
+        cost = path.segments(worded) * min(len(recipients), path.max_recipients)
+        if not (seconds := path.purse.wait(cost)):
+            return False
+        error = credit.refused(path.purse, cost, seconds)
+        self.barred.add(path.account.name)
+        self.pending.update(dict.fromkeys(recipients, error))
+        self.previous = (path, error)
+        return True
 
     def _within_limits(self, path: Path, recipients: tuple[str, ...], worded: Message) -> tuple[str, ...]:
         try:
@@ -285,36 +328,39 @@ class _Walk:
             accepted = path.submit(worded, left)
         except SendError as error:
             verdict = detached(error)  # raising it has given it frames anew
-            self._note(path, at, started, worded.to, verdict)
+            self._note(path, at, started, worded, verdict)
             self._failed(path, worded, verdict)
             return verdict
         except BaseException:  # such as Ctrl-C: nobody will learn whether it left
             self.journal.spend(path, worded.to, said(worded))
             raise
         path.breaker.succeeded()
-        self._note(path, at, started, worded.to, accepted)
+        self._note(path, at, started, worded, accepted)
         self._accepted(path, worded, accepted)
         return None
 
-    def _note(
-        self, path: Path, at: datetime, started: float, recipients: tuple[str, ...], outcome: Accepted | SendError
-    ) -> None:
+    def _note(self, path: Path, at: datetime, started: float, worded: Message, outcome: Accepted | SendError) -> None:
         error = outcome if isinstance(outcome, SendError) else None
         attempt = Attempt(
             path=path.name,
             at=at,
             seconds=time.perf_counter() - started,
-            recipients=recipients,
+            recipients=worded.to,
             state=_state(outcome),
             task_id="" if isinstance(outcome, SendError) else outcome.task_id,
             error=error,
             raw=outcome.raw,
+            balance=outcome.credit if isinstance(outcome, SendError) else outcome.balance,
+            segments=self.segments,
         )
         self.attempts.append(attempt)
+        purse = path.purse
+        if (attempt.balance is not None or purse.short is not None) and not purse.falls(attempt):
+            purse.learn(attempt, lambda: path.segments(worded) * len(worded.to))
         self.tell("attempted", route=self.route.name, attempt=attempt)
         if log.isEnabledFor(logging.INFO):
             facts = {"action": attempt.state.value, "path": path.name, "task_id": attempt.task_id}
-            log.info("%s by %s: %s", attempt.state, path.name, error or f"{len(recipients)} recipients", extra=facts)
+            log.info("%s by %s: %s", attempt.state, path.name, error or f"{len(worded.to)} recipients", extra=facts)
 
     def _accepted(self, path: Path, worded: Message, accepted: Accepted) -> None:
         refused = accepted.refused
@@ -429,3 +475,10 @@ def said(message: Message) -> str:
 def _over_limit(path: Path, seconds: float) -> SendError:
     words = f"over the limit of account {path.account.name!r}; it could go in {seconds:.0f} s"
     return SendError(words, sent=Sent.NO, scope=Scope.RECIPIENT, retry=Retry.LATER, after=seconds, code="limit")
+
+
+def asleep(quiet: QuietHours, now: datetime, seconds: float) -> SendError:
+    """The verdict on a message to somebody for whom it is night for so long."""
+    until = (now.astimezone(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    words = f"quiet hours ({quiet}) where the recipient is: it could go at {until}; enqueued, it waits until then"
+    return SendError(words, sent=Sent.NO, scope=Scope.RECIPIENT, retry=Retry.LATER, after=seconds, code="quiet hours")

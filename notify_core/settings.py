@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,6 +22,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     PlainSerializer,
     SecretStr,
     ValidationInfo,
@@ -29,7 +31,20 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = ["AccountSettings", "Duration", "Limit", "SecretStr", "Strict", "file_name", "is_loopback", "named_file"]
+__all__ = [
+    "AccountSettings",
+    "CreditSettings",
+    "Duration",
+    "Limit",
+    "PullSettings",
+    "PushSettings",
+    "SecretStr",
+    "Strict",
+    "address_problem",
+    "file_name",
+    "is_loopback",
+    "named_file",
+]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -112,6 +127,48 @@ class Limit(Strict):
     """Count only messages whose text contains this (such as 验证码)."""
 
 
+class PullSettings(Strict):
+    """How a worker fetches what waits at the gateway. What is handed out to one reader is gone for all others."""
+
+    reports: Duration | None = None
+    """How often delivery reports are fetched; without it they are not."""
+    inbound: Duration | None = None
+    """How often messages from subscribers are fetched; without it they are not."""
+    batch: int = Field(default=4000, ge=1)
+    """How many reports one request asks for, where the gateway takes a number."""
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.reports is None and self.inbound is None:
+            raise ValueError("say how often: a span such as 30s, or a block with `reports:`, `inbound:` or both")
+        return self
+
+
+def _both(value: object) -> object:
+    """One span stands for both kinds."""
+    return {"reports": value, "inbound": value} if isinstance(value, str | timedelta) else value
+
+
+class PushSettings(Strict):
+    """Who may push reports and inbound messages to `notify serve`, at /push/{account}/{token}."""
+
+    tokens: tuple[Annotated[SecretStr, Field(min_length=16)], ...] = Field(min_length=1)
+    """Unguessable words of 16 characters or more, such as `openssl rand -hex 16` makes; each of them is valid."""
+    allow: tuple[IPvAnyNetwork, ...] = ()
+    """The addresses and networks that may push, such as 203.0.113.0/24; without them any may that knows a token."""
+
+
+class CreditSettings(Strict):
+    """When an account's credit is looked at, and from where it is low."""
+
+    every: Duration | None = None
+    """How often a worker asks for the balance; without it the credit is known from replies only."""
+    low: Decimal | None = None
+    """The units (the provider's own) below which `balance_low` is told."""
+    low_days: float | None = Field(default=None, gt=0)
+    """The same in days: `balance_low` is told when the credit lasts less long at the pace of recent traffic."""
+
+
 class AccountSettings(Strict):
     """An account at a provider: credentials, address, signature, limits."""
 
@@ -140,6 +197,15 @@ class AccountSettings(Strict):
     connections: int = Field(default=64, ge=1)
     """The most connections that are kept open for the next message."""
 
+    pull: Annotated[PullSettings, BeforeValidator(_both)] | None = None
+    """Fetch reports and inbound messages in the worker: a span such as 30s, or a block. Needs a store."""
+    push: PushSettings | None = None
+    """Take reports and inbound messages that the gateway pushes to `notify serve`. Needs a store."""
+    credit: CreditSettings = CreditSettings()
+    """How the balance is watched."""
+    opt_out_words: tuple[str, ...] = ("退订", "TD", "T", "N", "0000")
+    """An inbound message that says one of these, in either case, puts its sender on the account's opt-out list."""
+
     @field_validator("signature")
     @classmethod
     def _without_brackets(cls, signature: str) -> str:
@@ -151,7 +217,8 @@ class AccountSettings(Strict):
     @field_validator("base_url")
     @classmethod
     def _secure_address(cls, base_url: str, others: ValidationInfo) -> str:
-        if problem := _address_problem(base_url, allow_insecure=others.data.get("allow_insecure", False)):
+        allowed = others.data.get("allow_insecure", False)
+        if problem := address_problem(base_url, "" if allowed else _IN_CLEAR):
             raise ValueError(problem)
         return base_url.rstrip("/")
 
@@ -175,10 +242,13 @@ def _secrets(value: object) -> Iterator[str]:
             yield from _secrets(inner)
 
 
-def _address_problem(base_url: str, *, allow_insecure: bool) -> str:
-    """What is wrong with a base address, or nothing."""
+_IN_CLEAR = "http:// would send the password in clear; use https://, or set allow_insecure: true"
+
+
+def address_problem(address: str, insecure: str) -> str:
+    """What is wrong with an address, or nothing. ``insecure`` says it of http:// to other machines; empty allows it."""
     try:
-        parts = urlsplit(base_url)
+        parts = urlsplit(address)
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError as error:
         return f"not an address: {error}"
@@ -186,9 +256,7 @@ def _address_problem(base_url: str, *, allow_insecure: bool) -> str:
         return "expected an address such as https://sh2.ipyy.com"
     if parts.username or parts.password or parts.query or parts.fragment:
         return "expected an address without credentials, query or fragment"
-    if parts.scheme == "http" and not allow_insecure and not is_loopback(parts.hostname):
-        return "http:// would send the password in clear; use https://, or set allow_insecure: true"
-    return ""
+    return insecure if parts.scheme == "http" and not is_loopback(parts.hostname) else ""
 
 
 def is_loopback(host: str) -> bool:

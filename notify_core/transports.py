@@ -6,22 +6,24 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from notify_core.breaker import Breaker
 from notify_core.config import Config
+from notify_core.credit import Purse
 from notify_core.errors import (
     InvalidMessage,
     Scope,
     SendError,
     Sent,
+    StoreError,
     UnreadableReply,
     Unsupported,
     nearest,
 )
-from notify_core.exchange import Request
+from notify_core.exchange import Http, Reply, Request
 from notify_core.http import Exchange, Session
 from notify_core.limits import SlidingLimits
 from notify_core.messages import Accepted, Balance, Inbound, Message, Mms, Push, Report, Sms, Submission
@@ -38,13 +40,20 @@ _SHORTEST_PHONE = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Account:
-    """An account at work: its settings, its one HTTP session, its limits."""
+    """An account at work: its settings, its one HTTP session, its limits, its credit."""
 
     name: str
     settings: AccountSettings
     session: Session
     limits: SlidingLimits
+    purse: Purse
     redactor: Redactor
+
+
+class Conversation(Http, Protocol):
+    """The HTTP of one operation, and what came back so far."""
+
+    replies: list[Reply]
 
 
 @dataclass(slots=True)  # frozen, one would take 1 µs more to make, for each message and path
@@ -69,6 +78,8 @@ class Path:
         self.account = account
         self.transport = transport
         self.breaker = Breaker(clock)
+        # ipyy's multimedia messages are paid from a credit of their own (gateway.md part 1 §4).
+        self.purse = account.purse if Sms.kind in transport.carries else account.purse.beside(self.name)
         self.max_recipients = account.settings.max_recipients
         self._send = transport.hooks.get("send")
         self._check = transport.hooks.get("check")
@@ -208,17 +219,23 @@ class Path:
 
     def balance(self) -> Balance:
         """The credit left. Raises ``SendError``, ``Unsupported``."""
+        asked = datetime.now(UTC)
         balance: Balance = self._ask(Balance, "balance")
+        self.purse.hear(balance.units, asked, datetime.now(UTC))
         return balance
 
-    def reports(self, task_id: str = "") -> list[Report]:
+    def exchange(self, keep: Callable[[Reply], None]) -> Exchange:
+        """What ``reports`` and ``inbound`` may ask through, so that ``keep`` has each reply before it is read."""
+        return self.account.session.exchange(keep=keep)
+
+    def reports(self, task_id: str = "", exchange: Conversation | None = None) -> list[Report]:
         """Delivery reports that are waiting; each is handed out once. Raises ``SendError``, ``Unsupported``."""
-        reports: list[Report] = self._ask(list, "status", task_id=task_id)
+        reports: list[Report] = self._ask(list, "status", exchange=exchange, task_id=task_id)
         return reports
 
-    def inbound(self) -> list[Inbound]:
+    def inbound(self, exchange: Conversation | None = None) -> list[Inbound]:
         """Subscribers' messages that are waiting; each is handed out once. Raises ``SendError``, ``Unsupported``."""
-        messages: list[Inbound] = self._ask(list, "inbound")
+        messages: list[Inbound] = self._ask(list, "inbound", exchange=exchange)
         return messages
 
     def change_password(self, new_password: str) -> None:
@@ -245,16 +262,23 @@ class Path:
             raise Unsupported(f"{self.name} has no {name}; it has {', '.join(self.capabilities)}")
         return self.transport.hooks[name]
 
-    def _ask(self, expected: type[Any], hook: str, hidden: str = "", **arguments: object) -> Any:
+    def _ask(
+        self,
+        expected: type[Any],
+        hook: str,
+        hidden: str = "",
+        exchange: Conversation | None = None,
+        **arguments: object,
+    ) -> Any:
         """Call a hook that asks the gateway for something; whatever it cannot read keeps the bytes that came.
 
         ``hidden`` is a further secret that no error may show.
         """
         call = self._hook(hook)
-        exchange = self.account.session.exchange()
+        exchange = exchange or self.account.session.exchange()
         try:
             return of_type(expected, call(settings=self.account.settings, http=exchange, **arguments), hook)
-        except Unsupported:  # by the account's settings, rather than by the transport
+        except (Unsupported, StoreError):  # by the account's settings, or where what came cannot be kept
             raise
         except InvalidMessage as error:  # what is asked for cannot be, such as too long a password
             if exchange.replies:
@@ -270,7 +294,7 @@ class Path:
         except Exception as error:  # noqa: BLE001 - its text may quote what came
             raise self._unread(hook, error, exchange) from None
 
-    def _unread(self, hook: str, error: Exception, exchange: Exchange) -> SendError:
+    def _unread(self, hook: str, error: Exception, exchange: Conversation) -> SendError:
         if not exchange.replies:
             return SendError(f"{located(error)}, in {hook} of {self.name} before anything was sent", sent=Sent.NO)
         words = f"{located(error)}, while reading what {self.name} answered to {hook}"
@@ -304,7 +328,9 @@ class Paths:
     def __init__(
         self, config: Config, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.accounts = {name: _account(name, settings, now, clock) for name, settings in config.accounts.items()}
+        # With a store it is the store that knows whether a balance is low, and a worker that tells it.
+        tell = config.plugins.tell if config.store is None else None
+        self.accounts = {name: _account(name, each, now, clock, tell) for name, each in config.accounts.items()}
         self._paths = {path.name: path for path in _all(self.accounts, config.plugins, clock)}
         self._preferred = [name for route in config.routes.values() for name in route.paths]
         self._config = config
@@ -327,6 +353,8 @@ class Paths:
     def able(self, account: str, hook: str) -> Path:
         """The path by which ``account`` (or the path of that name) can do ``hook``: the first of the routes that can.
 
+        One that carries texts comes before others: the account's balance is that of its texts.
+
         Raises ``InvalidMessage`` for an unknown name, ``Unsupported`` where no transport of it can, ``ConfigError``
         where those that can cannot be used.
         """
@@ -338,8 +366,13 @@ class Paths:
         order = {name: number for number, name in enumerate(dict.fromkeys(self._preferred))}
         if not own:
             raise Unsupported(f"no transport of account {account!r} has {hook}")
-        own.sort(key=lambda path: order.get(path.name, len(order)))
+        own.sort(key=lambda path: (path.purse is not path.account.purse, order.get(path.name, len(order))))
         return self[next((path.name for path in own if not path.problem), own[0].name)]
+
+    @property
+    def purses(self) -> Mapping[str, Purse]:
+        """The credit of every account, and of paths that have their own, by name."""
+        return {path.purse.name: path.purse for path in self}
 
     def close(self) -> None:
         """Close every session."""
@@ -347,9 +380,15 @@ class Paths:
             account.session.close()
 
 
-def _account(name: str, settings: AccountSettings, now: Callable[[], datetime], clock: Callable[[], float]) -> Account:
-    limits = SlidingLimits(settings.limits, clock)
-    return Account(name, settings, Session(settings, now), limits, Redactor(settings.secrets()))
+def _account(
+    name: str,
+    settings: AccountSettings,
+    now: Callable[[], datetime],
+    clock: Callable[[], float],
+    tell: Callable[..., None] | None,
+) -> Account:
+    limits, purse = SlidingLimits(settings.limits, clock), Purse(name, settings.credit, clock, tell)
+    return Account(name, settings, Session(settings, now), limits, purse, Redactor(settings.secrets()))
 
 
 def _all(accounts: Mapping[str, Account], plugins: Plugins, clock: Callable[[], float]) -> Iterator[Path]:

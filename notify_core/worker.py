@@ -1,7 +1,8 @@
 """The worker: sends what lies in the outbox, in as many threads, processes and machines as there are.
 
-One thread claims, many send, one records in batches, one sweeps; nothing of the store is locked while a request is
-under way. What a worker claimed and did not send when it stops goes back into the queue.
+One thread claims, many send, one records in batches, one sweeps, and each duty beside that has its own; nothing of the
+store is locked while a request is under way. What a worker claimed and did not send when it stops goes back into the
+queue.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from notify_core.duties import Duty, duties
 from notify_core.errors import InvalidMessage, StoreError
 from notify_core.lease import SECONDS, Lease
 from notify_core.notifier import Notifier
@@ -207,6 +209,7 @@ class Worker:
     ) -> None:
         if threads < 1:
             raise ValueError(f"threads={threads}: expected 1 or more")
+        self._notifier = notifier
         self._outbox: Outbox = notifier.outbox
         self._store = self._outbox.store
         self._bell: Bell = self._store.bell()
@@ -218,6 +221,7 @@ class Worker:
         self._counter = _Counter(threads, self._bell.ring)
         self._sizes: dict[tuple[Way, int], int] = {}
         self._strangers: set[Way] = set()
+        self._duties: list[Duty] = []
         self._lease: Lease
         self._recorder: _Recorder
 
@@ -230,7 +234,9 @@ class Worker:
         """Work until ``stop``; once only. Raises ``StoreError`` where the store cannot be used at the start."""
         self._lease = Lease(self._store, seconds=self._seconds)
         self._recorder = _Recorder(self._store, self._bell.ring)
-        threads = [*self._started(self._send, self._threads), *self._started(self._sweep, 1)]
+        self._duties = duties(self._notifier, self._seconds)
+        work = [(self._send, self._threads), (self._sweep, 1), *((duty.run, 1) for duty in self._duties)]
+        threads = [thread for each, count in work for thread in self._started(each, count)]
         log.info("a worker began, with %d threads", self._threads, extra={"action": "worker_began"})
         try:
             while not self._stopping:
@@ -250,6 +256,8 @@ class Worker:
 
     def _round(self) -> float:
         """Claim what the senders lack: the seconds after which there may be more to do."""
+        for duty in self._duties:
+            duty.wake()
         try:
             self._renew()
             return min((self._claim(lane) for lane in self._store.lanes() if not self._stopping), default=_LOOK)
@@ -277,8 +285,9 @@ class Worker:
             return _LOOK
         most = self._sizes.get(key, _CLAIM)
         plan = planned(partial(route.order, random.random))
+        wait = route.quiet.waits(datetime.now(UTC)) if route.quiet else None
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
-        claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan)
+        claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan, wait=wait)
         self._counter.put(list(_tasks(key, claim, route, now)))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
         if taken == most:
@@ -322,12 +331,16 @@ class Worker:
                 self._store.lapse()
                 self._store.expire()
                 self._store.wipe(datetime.now(UTC) - _REPORTED_BY)
+                self._outbox.note_credit()
+                self._outbox.look_at_credit()
             except StoreError as error:
                 log.warning("not swept: %s", error, extra={"action": "unswept"})
 
     def _finish(self, threads: Sequence[threading.Thread]) -> None:
         until = time.monotonic() + self._limit
         self._ended.set()
+        for duty in self._duties:
+            duty.end(until - self._limit / 10)
         self._hand_back([task.parcel for task in self._counter.close()])
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))

@@ -32,7 +32,9 @@ def balance(
 ) -> None:
     """Show the credit that is left, of one account or of all.
 
-    Units are the provider's own; those of a postpaid account can be negative. Exit code 1: a gateway did not answer.
+    Units are the provider's own; those of a postpaid account can be negative. What is low by the account's settings
+    (`credit`) is marked; where there is a store it is told how long the credit lasts, and that is noted. Exit code 1:
+    a gateway did not answer.
 
     Examples:
       notify balance

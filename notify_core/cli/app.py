@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from notify_core.cli import accounts, inspection, optout, outbox, sandbox, sending, store, worker
+from notify_core.cli import accounts, inspection, optout, outbox, sandbox, sending, serve, store, worker
 from notify_core.cli.command import Entry, built, defaults, lined, name_of, summary
 from notify_core.cli.options import DEFAULT_CONFIG
 
 SECTIONS: Mapping[str, tuple[Entry, ...]] = {
     "Send": (sending.send, sending.mms),
-    "Messages in the store": (worker.worker, outbox.COMMANDS, optout.COMMANDS, store.COMMANDS),
+    "Messages in the store": (worker.worker, serve.serve, outbox.COMMANDS, optout.COMMANDS, store.COMMANDS),
     "Ask a gateway": (accounts.balance, accounts.reports, accounts.inbound, accounts.password),
     "Set up and try out": (inspection.check, inspection.plugins, sandbox.sandbox),
 }

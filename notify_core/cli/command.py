@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from notify_core.cli import exits
+from notify_core.cli.options import DEFAULT_CONFIG
 
 
 class Command(TyperCommand):
@@ -40,7 +41,8 @@ class Command(TyperCommand):
         except typer.Abort:
             raise typer.Exit(exits.INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001 - the one place where every error ends
-            exits.report(error, as_json=ctx.params.get("as_json", False))
+            config = ctx.params.get("config", DEFAULT_CONFIG)
+            exits.report(error, as_json=ctx.params.get("as_json", False), config=config)
             raise typer.Exit(exits.code(error)) from None
 
     def _repeatable(self) -> set[str]:

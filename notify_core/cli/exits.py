@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import traceback
 from dataclasses import asdict
 from math import ceil
 from pathlib import Path
 
 from notify_core.cli import terminal
+from notify_core.cli.options import DEFAULT_CONFIG
 from notify_core.errors import ConfigError, NotifyError, Retry, Scope, SendError, Sent
 
 DONE = 0
@@ -36,13 +38,20 @@ def code(error: BaseException) -> int:
     return USAGE if isinstance(error, NotifyError) else FAILED
 
 
-def report(error: BaseException, *, as_json: bool) -> None:
-    """Say what went wrong: on stderr for people, and on stdout for programs."""
+def report(error: BaseException, *, as_json: bool, config: str = DEFAULT_CONFIG) -> None:
+    """Say what went wrong with the configuration ``config``: on stderr for people, and on stdout for programs."""
     if os.environ.get("NOTIFY_DEBUG"):
         terminal.complain("".join(traceback.format_exception(error)))
-    terminal.complain(*_words(error), *_notes(error))
+    terminal.complain(*(named(words, config) for words in (*_words(error), *_notes(error))))
     if as_json:
         terminal.show_json({"error": document(error)})
+
+
+def named(words: str, config: str) -> str:
+    """``words`` with the configuration in each `notify …` that they say to run, where it is not found by itself."""
+    if config in (DEFAULT_CONFIG, os.environ.get("NOTIFY_CONFIG")):
+        return words
+    return words.replace("`notify ", f"`notify --config {shlex.quote(config)} ")
 
 
 def document(error: BaseException) -> dict[str, object]:

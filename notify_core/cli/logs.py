@@ -17,8 +17,8 @@ class _Complaints(logging.Handler):
             terminal.complain(logging.Formatter().formatException(record.exc_info))
 
 
-def listen() -> None:
-    """Show errors that are logged from now on: a plugin of the user's own that failed."""
-    logger = logging.getLogger("notify")
+def listen(name: str = "notify") -> None:
+    """Show errors that are logged from now on, such as those of a plugin of the user's own that failed."""
+    logger = logging.getLogger(name)
     if not any(isinstance(handler, _Complaints) for handler in logger.handlers):
         logger.addHandler(_Complaints(logging.ERROR))

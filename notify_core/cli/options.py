@@ -24,7 +24,13 @@ ConfigFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")]
 To = Annotated[list[str] | None, option("--to", "NUMBER", "A recipient. For several repeat it, or write A,B,C.")]
 ToFile = Annotated[
-    str, option("--to-file", "FILE", "Recipients from a file, one a line; # begins a comment. - reads stdin.")
+    str,
+    option(
+        "--to-file",
+        "FILE",
+        "Recipients from a file, one a line, # begins a comment; or a result (notify-result-….json): those of it who "
+        "surely were not sent to. - reads stdin.",
+    ),
 ]
 Route = Annotated[str, option("--route", "ROUTE", "The route to take; without it `default`.")]
 Via = Annotated[str, option("--via", "PATH", "Instead of a route: the one path to take, such as clinic.json.")]

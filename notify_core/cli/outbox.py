@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from notify_core import narration, retrial
 from notify_core.cli import terminal, times
 from notify_core.cli.command import Family
 from notify_core.cli.exits import Misuse
@@ -20,8 +19,6 @@ from notify_core.phones import mask
 from notify_core.states import IllegalMove, State
 
 if TYPE_CHECKING:
-    from notify_core.messages import Message
-    from notify_core.notifier import Notifier
     from notify_core.store import Filter, Store, Stored
 
 Ids = Annotated[list[int], typer.Argument(metavar="ID", show_default=False, help="Deliveries, by their ids.")]
@@ -74,7 +71,7 @@ def list_(
         counts = {each.value: count for each, count in store.open_counts().items()}
     if as_json:
         last = found[-1].id if more else None
-        terminal.show_json({"deliveries": [_document(each) for each in found], "open": counts, "next_below": last})
+        terminal.show_json({"deliveries": [each.document() for each in found], "open": counts, "next_below": last})
     else:
         terminal.show(*_listed(found, counts, more=more))
 
@@ -95,14 +92,14 @@ def show(
 
     with opened(config) as store:
         stored, events = store.delivery(delivery), store.timeline(delivery)
-        again = _tried_again(store, delivery)
+        again = retrial.tried_again(store, delivery)
     if as_json:
         facts = ("at", "what", "path", "task_id", "code", "description")
         document = {
-            "delivery": _document(stored),
+            "delivery": stored.document(),
             "timeline": [{fact: getattr(event, fact) for fact in facts} for event in events],
-            "meaning": timeline.meaning(stored),
-            "possible": timeline.possible(stored),
+            "meaning": narration.meaning(stored),
+            "possible": narration.possible(stored),
             "tried_again_as": again,
         }
         terminal.show_json(document)
@@ -127,18 +124,15 @@ def retry(deliveries: Ids, as_json: Json = False, config: ConfigFile = DEFAULT_C
 
     with Notifier(load(config)) as notifier:
         store = notifier.outbox.store
-        found = [store.delivery(number) for number in dict.fromkeys(deliveries)]
-        _check_unsent(found)
+        _check_unsent([store.delivery(number) for number in deliveries])
         with _legal():
-            store.hasten([each.id for each in found if each.state is State.QUEUED])
-        again = {each.id: _again(notifier, store, each) for each in found if each.state is State.REJECTED}
-    hastened = [each.id for each in found if each.id not in again]
+            done = retrial.retry(notifier, deliveries)
     if as_json:
-        terminal.show_json({"hastened": hastened, "enqueued": {str(old): new for old, new in again.items()}})
+        terminal.show_json({"hastened": done.hastened, "enqueued": done.enqueued})
         return
     terminal.show(
-        *(f"Delivery {number} leaves as soon as a worker takes it." for number in hastened),
-        *(f"Delivery {old} is enqueued again, as delivery {new}." for old, new in again.items()),
+        *(f"Delivery {number} leaves as soon as a worker takes it." for number in done.hastened),
+        *(f"Delivery {old} is enqueued again, as delivery {new}." for old, new in done.enqueued.items()),
     )
 
 
@@ -249,14 +243,6 @@ def _row(each: Stored) -> tuple[str, ...]:
     return (str(each.id), mask(each.recipient), words(each.state), way, each.path, times.clock(each.created), why)
 
 
-def _document(each: Stored) -> dict[str, Any]:
-    """A delivery as ``--json`` tells it: its number whole, for it is the caller's own; the text is not repeated."""
-    facts = ("id", "message", "recipient", "state", "priority", "due", "expires_at", "attempts", "path", "task_id")
-    later = ("code", "description", "key", "created", "changed")
-    way = {"route": each.way.route, "via": each.way.via}
-    return {fact: getattr(each, fact) for fact in facts} | way | {fact: getattr(each, fact) for fact in later}
-
-
 @contextmanager
 def _legal() -> Iterator[None]:
     """Tell what a delivery's state does not allow as wrong usage, which it is here."""
@@ -275,34 +261,10 @@ def _done(deliveries: Sequence[int], state: State, *, as_json: bool) -> None:
 
 def _check_unsent(found: Sequence[Stored]) -> None:
     """Raises ``Misuse`` if one of them may have been sent, or is over, so that trying it again would be a mistake."""
-    from notify_core.cli.timeline import possible
-
-    faults = [each for each in found if each.state not in (State.QUEUED, State.REJECTED)]
+    faults = [each for each in found if each.state not in retrial.UNSENT]
     if faults:
-        reasons = (f"delivery {each.id} is {words(each.state)}. What may be done: {possible(each)}" for each in faults)
+        reasons = (
+            f"delivery {each.id} is {words(each.state)}. What may be done: {narration.possible(each)}"
+            for each in faults
+        )
         raise Misuse("\n".join([*reasons, "Only what is queued or rejected is tried again; nothing was changed"]))
-
-
-def _again(notifier: Notifier, store: Store, rejected: Stored) -> int:
-    """Enqueue the message of a rejected delivery for its recipient: the id of the new delivery, the same each time."""
-    way, message = rejected.way, _timely(store.message(rejected.id))
-    again = notifier.enqueue(message, route=way.route, via=way.via, key=_key(rejected.id), priority=rejected.priority)
-    return again.deliveries[0]
-
-
-def _timely(message: Message) -> Message:
-    """The message to be sent at once, if the time for which it was ordered is past."""
-    late = message.send_at is not None and message.send_at <= datetime.now(UTC)
-    return replace(message, send_at=None) if late else message
-
-
-def _key(number: int) -> str:
-    """The key of the message that tries a delivery again, by which it is done once."""
-    return f"notify-retry-{number}"
-
-
-def _tried_again(store: Store, number: int) -> int | None:
-    from notify_core.store import Filter
-
-    found = store.deliveries(Filter(key=_key(number)), most=1)
-    return found[0].id if found else None

@@ -34,7 +34,8 @@ def tell(result: Result, *, as_json: bool) -> None:
         terminal.show(*_blocks(result))
         if _many(result) and not result.accepted:
             place = salvage.keep(terminal.json_text(document(result)).encode(), "result", ".json")
-            terminal.show(f"Everything, with whole numbers, is in {place}.")
+            again = f" --to-file {place} sends again to those alone who were not sent to." if result.rejected else ""
+            terminal.show(f"Everything, with whole numbers, is in {place}.{again}")
     terminal.complain(*_advice(result))
 
 

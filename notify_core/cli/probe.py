@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What an account or path answered within ``seconds``: its balance, or why there is none."""
+    """What an account or path answered within ``seconds``: its balance, or why there is none.
+
+    ``low`` says whether that is low by the account's settings, ``days`` how long it lasts, where a store knows it.
+    """
 
     name: str
     seconds: float
     balance: Balance | None = None
     problem: NotifyError | None = None
+    low: bool = False
+    days: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -35,15 +40,17 @@ class Probe:
         took = f"{self.seconds:.2f} s"
         if self.balance is not None:
             paid = {None: "", True: "prepaid", False: "postpaid"}[self.balance.prepaid]
-            total = self.balance.sent_total
-            return (self.name, f"{self.balance.units:,f}", paid, "" if total is None else f"{total:,}", took, "")
+            total = "" if self.balance.sent_total is None else f"{self.balance.sent_total:,}"
+            low, lasts = "low" if self.low else "", "" if self.days is None else f"{self.days:,.1f} days"
+            return (self.name, f"{self.balance.units:,f}", low, lasts, paid, total, took, "")
         if isinstance(self.problem, SendError):
-            return (self.name, "", "", "", took, exits.advised(self.problem))
-        return (self.name, "", "", "", "", str(self.problem))
+            return (self.name, *[""] * 5, took, exits.advised(self.problem))
+        return (self.name, *[""] * 6, str(self.problem))
 
     def document(self) -> dict[str, object]:
         """The probe as ``--json`` tells it."""
         facts = {fact: getattr(self.balance, fact, None) for fact in ("units", "prepaid", "sent_total")}
+        facts |= {"low": self.low, "days": self.days} if self.balance else {}
         error = self.problem and exits.document(self.problem)
         return {"name": self.name, **facts, "seconds": round(self.seconds, 6), "error": error}
 
@@ -59,7 +66,7 @@ def probe(notifier: Notifier, names: Iterable[str]) -> list[Probe]:
 
 def table(heading: str, probes: Iterable[Probe]) -> Table:
     """What was answered, one a line; ``heading`` says what was asked."""
-    columns = (heading, "credit", "paid", "sent so far", "took", "problem")
+    columns = (heading, "credit", "", "lasts", "paid", "sent so far", "took", "problem")
     return Table(columns, [each.row() for each in probes])
 
 
@@ -69,4 +76,5 @@ def _probe(notifier: Notifier, name: str) -> Probe:
         balance = notifier.balance(name)
     except (SendError, Unsupported, ConfigError) as error:
         return Probe(name, time.perf_counter() - started, problem=error)
-    return Probe(name, time.perf_counter() - started, balance)
+    purse = notifier.paths.able(name, "balance").purse
+    return Probe(name, time.perf_counter() - started, balance, low=purse.runs_low, days=purse.days)

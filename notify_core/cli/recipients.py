@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from notify_core.cli.exits import Misuse
 from notify_core.errors import InvalidMessage
+from notify_core.states import State
 
 _SHOWN = 100
 
@@ -40,9 +42,24 @@ def _called(name: str) -> str:
 
 def _of_file(name: str) -> list[tuple[str, str]]:
     """Each number of a file with its place; blank lines and what follows a # are left out."""
-    lines = enumerate(read_text(name).splitlines(), 1)
+    text = read_text(name)
+    if text.lstrip().startswith("{"):
+        return [(_called(name), number) for number in _unsent(name, text)]
+    lines = enumerate(text.splitlines(), 1)
     found = ((f"{_called(name)}:{number}", line.partition("#")[0].strip()) for number, line in lines)
     return [(place, text) for place, text in found if text]
+
+
+def _unsent(name: str, text: str) -> list[str]:
+    """Those of a result (``outcome.document``) who surely were not sent to; whoever is in doubt is not among them."""
+    try:
+        deliveries = json.loads(text)["deliveries"]
+        found = [each["recipient"] for each in deliveries if each["state"] == State.REJECTED]
+    except (ValueError, KeyError, TypeError):
+        raise Misuse(f"{_called(name)}: expected numbers, one a line, or the result of a send as JSON") from None
+    if not found:
+        raise Misuse(f"{_called(name)}: nobody was left out in this result, so nobody is sent to again")
+    return found
 
 
 def _all_e164(given: Iterable[tuple[str, str]], region: str) -> list[str]:

@@ -125,7 +125,7 @@ def _required(transport: Transport) -> set[str]:
 
 
 def _configuration(url: str, served: Mapping[str, list[Transport]]) -> Iterator[str]:
-    names = {provider: provider if len(served) > 1 else "sandbox" for provider in served}
+    names = {provider: provider if len(served) > 1 else "clinic" for provider in served}
     yield "accounts:"
     for provider, transports in served.items():
         yield f"  {names[provider]}:"
@@ -136,11 +136,15 @@ def _configuration(url: str, served: Mapping[str, list[Transport]]) -> Iterator[
     yield from _routes([(f"{names[t.provider]}.{t.dialect}", t) for ts in served.values() for t in ts])
 
 
+_ROUTES = {"sms": "default", "mms": "pictures"}
+"""What the route for a kind of message is called, as in config/sandbox.yaml."""
+
+
 def _routes(paths: list[tuple[str, Transport]]) -> Iterator[str]:
     """A route for each kind of message, through all paths that carry it."""
     for kind in sorted({kind for _, transport in paths for kind in transport.carries}, reverse=True):
-        route = "default" if kind == "sms" else kind
-        yield f"  {route}: [{', '.join(path for path, transport in paths if kind in transport.carries)}]"
+        carrying = ", ".join(path for path, transport in paths if kind in transport.carries)
+        yield f"  {_ROUTES.get(kind, kind)}: [{carrying}]"
 
 
 def _line(taken: Mapping[str, Any]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notify_core.cli import terminal
+from notify_core.cli import exits, terminal
 from notify_core.cli.command import Family
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, load
+from notify_core.errors import StoreError
 
 if TYPE_CHECKING:
     from notify_core.config import Config, StoreSettings
@@ -60,14 +63,51 @@ def check(as_json: Json = False, config: ConfigFile = DEFAULT_CONFIG) -> None:
     Example:
       notify store check
     """
-    with opened(config) as store:
-        counts = {state.value: count for state, count in store.open_counts().items()}
-        found = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in counts.items())
-        said = f"The store can be used: version {store.check()}, in {store.address}. Open: {found}."
-        _tell(store, said, {"open": counts}, as_json=as_json)
+    found = find(_settings(config, load(config)))
+    if found.problem:
+        raise found.problem
+    if as_json:
+        terminal.show_json({"address": found.address, "version": found.version, "open": found.open})
+    else:
+        terminal.show(f"The store can be used: version {found.version}, in {found.address}. Open: {_counted(found)}.")
 
 
 COMMANDS = Family("store", "Make, upgrade or check the database that messages are kept in.", (init, upgrade, check))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found where the store should be: its version and how much is open in it, or why it cannot be used."""
+
+    address: str
+    version: str = ""
+    open: Mapping[str, int] = field(default_factory=dict)
+    problem: StoreError | None = None
+
+    def words(self) -> str:
+        """The finding in a line."""
+        return str(self.problem) if self.problem else f"{self.address}, version {self.version}; open: {_counted(self)}."
+
+    def document(self) -> dict[str, object]:
+        """The finding as ``--json`` tells it."""
+        facts = {"address": self.address, "version": self.version, "open": self.open}
+        return facts | {"error": self.problem and exits.document(self.problem)}
+
+
+def find(settings: StoreSettings) -> Finding:
+    """Look into the store of a configuration."""
+    from notify_core.store import Store
+
+    try:
+        with Store(settings.url.get_secret_value(), synchronous=settings.synchronous) as store:
+            counts = {state.value: count for state, count in store.open_counts().items()}
+            return Finding(store.address, store.check(), counts)
+    except StoreError as error:
+        return Finding("", problem=error)
+
+
+def _counted(found: Finding) -> str:
+    return ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in found.open.items())
 
 
 def opened(file: str, config: Config | None = None) -> Store:

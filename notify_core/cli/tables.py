@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 from unicodedata import combining, east_asian_width
 
+from notify_core.narration import words as words  # noqa: PLC0414 - what tables say of states
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from notify_core.states import State
 
 # Control characters, and those that turn the direction of writing: what gateways and subscribers write could move the
 # cursor, rename the window or disguise a line.
@@ -24,6 +24,7 @@ _COLOURS = {
     "rejected": "red",
     "undelivered": "red",
     "expired": "red",
+    "low": "bold yellow",
 }
 
 
@@ -42,11 +43,6 @@ class Table:
 
 
 Block = str | Table
-
-
-def words(state: State) -> str:
-    """A state as people read it."""
-    return state.replace("_", " ")
 
 
 def printable(text: str) -> str:

@@ -5,141 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from notify_core.cli.tables import Block, Table, words
-from notify_core.cli.times import shown
+from notify_core import narration
+from notify_core.cli.tables import Block, Table
+from notify_core.narration import meaning, possible, shown, words
 from notify_core.phones import mask
-from notify_core.states import State
 
 if TYPE_CHECKING:
-    from notify_core.store import Event, Stored, Way
+    from notify_core.store import Event, Stored
 
 
 def told(stored: Stored, events: Sequence[Event]) -> Iterator[Block]:
     """The whole story of a delivery, for people."""
     yield f"Delivery {stored.id} (message {stored.message}) to {mask(stored.recipient)}: {words(stored.state)}."
-    yield Table(("time", "what happened"), [(shown(event.at), sentence(event)) for event in _whole(stored, events)])
+    yield Table(("time", "what happened"), [(shown(at), what) for at, what in narration.told(stored, events)])
     yield f"What it means: {meaning(stored)}"
     yield f"What may be done: {possible(stored)}"
-
-
-def along(way: Way) -> str:
-    """How a message is to leave."""
-    return f"along the route {way.route}" if way.route else f"by the path {way.via}"
-
-
-def sentence(event: Event) -> str:
-    """What happened at one moment."""
-    state = State(event.what)
-    if event.code in _BY_CODE:
-        return _BY_CODE[event.code].format(state=words(state)) + _because(event)
-    made = _BY_REQUEST if event.path else _BY_REPORT
-    task = f", and calls it task {event.task_id}" if event.path and event.task_id else ""
-    return made.get(state, words(state).capitalize()).format(path=event.path, task=task) + _said(event)
-
-
-# The codes are the store's own (store/outbox.py, store/claims.py): they come with words instead of a gateway's reply.
-_BY_CODE = {
-    "cancelled": "Taken back by a person",
-    "resolved": "Resolved by a person as {state}",
-    "expired": "Ended without being sent",
-    "limit": "Kept back",
-    "opted out": "Ended without being sent",
-    "lapsed": "Became {state}",
-}
-
-_BY_REQUEST = {
-    State.QUEUED: "Waits in the queue, to be tried again",
-    State.SENDING: "A worker began to send it by {path}",
-    State.ACCEPTED: "Sent by {path}: the gateway took it{task}",
-    State.REJECTED: "Tried by {path}: surely not sent",
-    State.IN_DOUBT: "Tried by {path}: in doubt whether it was sent",
-}
-
-_BY_REPORT = {
-    State.QUEUED: "Put into the outbox",
-    State.REJECTED: "Refused before anything was sent",
-    State.ACCEPTED: "The gateway reports that it is on its way",
-    State.DELIVERED: "The gateway reports that the phone has it",
-    State.UNDELIVERED: "The gateway reports that the phone did not get it",
-    State.EXPIRED: "Ended without being sent: its time passed",
-    State.CANCELLED: "Taken back",
-    State.SUPPRESSED: "Ended without being sent: the recipient opted out",
-}
-
-
-def _because(event: Event) -> str:
-    return f": {event.description}." if event.description else "."
-
-
-def _said(event: Event) -> str:
-    """The words for what came back, and the gateway's own code; where it waits again, they were told before."""
-    if event.what == State.QUEUED and event.path:
-        return "."
-    code = f"code {event.code}" if event.code else ""
-    found = ", ".join(filter(None, (event.description, code)))
-    return f". {found[0].upper()}{found[1:]}." if found else "."
-
-
-def _whole(stored: Stored, events: Sequence[Event]) -> Iterator[Event]:
-    """The events; of the first, which tells of the way in the store's spelling, only that it happened."""
-    from dataclasses import replace
-
-    first, *others = events
-    yield replace(first, description=_plan(stored))
-    yield from others
-
-
-def _plan(stored: Stored) -> str:
-    """How and when it was to leave, as it was ordered."""
-    facts = [f"to leave {along(stored.way)}"]
-    facts += [f"under the key {stored.key}"] if stored.key else []
-    facts += [f"not after {shown(stored.expires_at)}"] if stored.expires_at else []
-    return ", ".join(facts)
-
-
-def meaning(stored: Stored) -> str:
-    """What its state means now."""
-    return _MEANING[stored.state].format(due=shown(stored.due), path=stored.path, task=stored.task_id or "unknown")
-
-
-_MEANING = {
-    State.QUEUED: "it has not left. A worker sends it once it is due: {due}.",
-    State.SENDING: "a worker has it, and the request to {path} may be on its way.",
-    State.ACCEPTED: "the gateway took it and will send it; whether the phone has it is not reported.",
-    State.DELIVERED: "it arrived: the phone has it.",
-    State.UNDELIVERED: "it left, and the phone never got it.",
-    State.REJECTED: "it surely was not sent, and will not be by itself.",
-    State.IN_DOUBT: "it may have been sent, or not: the answer of {path} is missing. Nobody sends it again by itself, "
-    "because it could arrive, and be billed, twice.",
-    State.ABANDONED: "nobody ever knew whether it was sent, and a person gave it up.",
-    State.EXPIRED: "it was not sent, because its time passed first.",
-    State.CANCELLED: "it was not sent, because it was taken back.",
-    State.SUPPRESSED: "it was not sent, because the recipient wants no more messages of this account.",
-}
-
-
-def possible(stored: Stored) -> str:
-    """What a person may do about it now."""
-    return _POSSIBLE[stored.state].format(
-        id=stored.id, account=stored.path.rpartition(".")[0] or "ACCOUNT", task=stored.task_id or "unknown"
-    )
-
-
-_NOTHING = "nothing; it is over."
-_ANEW = "send a new message, if it is still wanted."
-
-_POSSIBLE = {
-    State.QUEUED: "see that `notify worker` runs. `notify outbox cancel {id}` takes it back; "
-    "`notify outbox retry {id}` lets it leave at once.",
-    State.SENDING: "wait. If its worker stopped, it becomes in doubt within minutes.",
-    State.ACCEPTED: "wait for the report, or ask the provider of {account} about task {task}. Do not send it again.",
-    State.DELIVERED: _NOTHING,
-    State.UNDELIVERED: f"check the number; {_ANEW}",
-    State.REJECTED: "see to the reason, then `notify outbox retry {id}` sends it again.",
-    State.IN_DOUBT: "wait for a report, or ask the provider of {account}, then say what is known: "
-    '`notify outbox resolve {id} delivered --note "…"` (or accepted, undelivered, abandoned).',
-    State.ABANDONED: _NOTHING,
-    State.EXPIRED: _ANEW,
-    State.CANCELLED: _ANEW,
-    State.SUPPRESSED: "nothing, unless the recipient asks for messages: then `notify optout remove` and a new message.",
-}

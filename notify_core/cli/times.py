@@ -6,11 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from notify_core.cli.exits import Misuse
-
-
-def shown(at: datetime | None) -> str:
-    """A time to the second, such as ``2030-01-31 09:00:00+08:00``; empty for none."""
-    return at.astimezone().isoformat(" ", "seconds") if at else ""
+from notify_core.narration import shown as shown  # noqa: PLC0414 - beside `clock`
 
 
 def clock(at: datetime) -> str:

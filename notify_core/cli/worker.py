@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from notify_core.cli import terminal
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, load
+from notify_core.cli.running import Runnable, run_until_stopped
 
 if TYPE_CHECKING:
     from notify_core.notifier import Notifier
@@ -51,39 +48,17 @@ def worker(
     _run(Processes(opened, processes, threads=threads), f"{processes} processes, {threads} threads each", address)
 
 
-class _Runnable(Protocol):
-    def run(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
-def _run(work: _Runnable, size: str, address: str) -> None:
-    def stop(number: int, _frame: Any) -> None:
-        work.stop()
-        if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, _end_at_once)
-            # In a thread, because the one that was interrupted may be in the middle of writing there.
-            threading.Thread(target=terminal.complain, args=(_STOPPING,)).start()
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
-    terminal.show(f"Sending what is enqueued in {address}: {size}. Ctrl-C stops it.")
-    work.run()
-    terminal.show("Stopped.")
-
-
-def _end_at_once(_number: int, _frame: object) -> None:
-    """End without waiting: an ordinary end would wait for the threads that still ask a gateway."""
-    terminal.complain(_AT_ONCE)
-    sys.stdout.flush()
-    os._exit(130)
+def _run(work: Runnable, size: str, address: str) -> None:
+    words = f"Sending what is enqueued in {address}: {size}. Ctrl-C stops it."
+    run_until_stopped(work, words, stopping=_STOPPING, at_once=AT_ONCE)
 
 
 _STOPPING = "Stopping: waiting up to 30 s for the requests that are under way. A second Ctrl-C does not wait."
-_AT_ONCE = (
+AT_ONCE = (
     "Stopped at once. What was under way becomes in doubt when its lease lapses, which the next worker notices: "
     "`notify outbox list --state sending in_doubt` shows it."
 )
+"""What a worker says that does not wait for what it has under way."""
 
 
 def _notifier(config: str, verbose: bool) -> Notifier:

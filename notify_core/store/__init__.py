@@ -9,33 +9,50 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("store", "SQLAlchemy") from error
 
+from notify_core.store.arrivals import Arrival
+from notify_core.store.balances import Change, Standing
 from notify_core.store.bell import Bell
 from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Parcel, Plan, Worker
 from notify_core.store.database import Synchronous
+from notify_core.store.gauges import Gauges
+from notify_core.store.mailbox import Applied, Kept, Parked, Payload
+from notify_core.store.notices import LISTENERS, Notice, Targets
 from notify_core.store.optout import OptOut
-from notify_core.store.outbox import Enqueued, Entry, Way
+from notify_core.store.outbox import Enqueued, Entry, NoDelivery, Way
 from notify_core.store.queries import Event, Filter, Stored
 from notify_core.store.store import Store
 from notify_core.store.upkeep import Purged
 
 __all__ = [
+    "LISTENERS",
+    "Applied",
+    "Arrival",
     "Bell",
+    "Change",
     "Claim",
     "Enqueued",
     "Entry",
     "Event",
     "Filter",
+    "Gauges",
     "Intent",
+    "Kept",
     "Lane",
     "LeaseLost",
+    "NoDelivery",
+    "Notice",
     "OptOut",
     "Outcome",
     "Parcel",
+    "Parked",
+    "Payload",
     "Plan",
     "Purged",
+    "Standing",
     "Store",
     "Stored",
     "Synchronous",
+    "Targets",
     "Way",
     "Worker",
 ]

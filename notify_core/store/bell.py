@@ -52,8 +52,8 @@ class _Cord:
     def pull(self) -> None:
         try:
             self._hand.send(b"!")
-        except BlockingIOError:
-            return  # pulled so often that the socket is full: it rings
+        except OSError:
+            return  # pulled so often that the socket is full: it rings; or closed: nobody waits any more
 
     def pulled(self) -> bool:
         try:

@@ -8,7 +8,7 @@ that an outcome which is recorded twice, or too late, changes nothing that is no
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from notify_core.messages import Message
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.settings import Limit
 from notify_core.states import State, origins
-from notify_core.store import bodies, slots, statements
+from notify_core.store import balances, bodies, slots, statements
 from notify_core.store.database import reserve
 from notify_core.store.outbox import Enqueued, Entry, Way, enqueue, note, ring
 from notify_core.store.slots import Ledger, Rule
@@ -75,6 +75,9 @@ Plan = Callable[[Message], Sequence[Intent]]
 It is called inside the claim's transaction, once for each distinct content: it must be quick, and not use the store.
 """
 
+Wait = Callable[[str], float]
+"""Told a recipient, says for how many seconds it is quiet there: 0.0 where it is not. Called as a plan is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
@@ -120,7 +123,8 @@ class Claim:
     """What a claim took, and what it did to those that it passed over.
 
     ``waits`` (direct sending only) are the recipients who are over a limit of every account, with the seconds after
-    which they could go, and ``held_over`` their deliveries; a worker's are back in the queue, counted in ``deferred``.
+    which they could go, and ``held_over`` their deliveries; a worker's are back in the queue, counted in ``deferred``
+    with those for whom it is quiet.
     """
 
     token: int
@@ -231,11 +235,20 @@ def new_token() -> int:
     return secrets.randbits(62)
 
 
-def claim(connection: Connection, now: float, worker: Worker, token: int, lane: Lane, most: int, plan: Plan) -> Claim:
-    """Take at most ``most`` due deliveries of ``lane``. Those over a limit wait in the queue for their turn."""
+def claim(
+    connection: Connection,
+    now: float,
+    worker: Worker,
+    token: int,
+    lane: Lane,
+    most: int,
+    plan: Plan,
+    wait: Wait | None = None,
+) -> Claim:
+    """Take at most ``most`` due deliveries of ``lane``. Those over a limit, or for whom it is quiet, wait."""
     _check_alive(connection, now, worker)
     facts = {"way": str(lane.way), "priority": lane.priority, "now": now, "most": most}
-    taking = _Taking(connection, now, connection.execute(statements.DUE, facts).all(), plan)
+    taking = _Taking(connection, now, connection.execute(statements.DUE, facts).all(), plan, wait)
     parcels = taking.send(worker, token)
     deferred, failed = taking.defer()
     return Claim(
@@ -300,19 +313,27 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Over:
-    """A delivery that is over a limit of every account that it could leave by: the seconds until its turn."""
+    """A delivery that is over a limit of every account that it could leave by, or quiet: the seconds until its turn."""
 
     recipient: str
     delivery: int
     expires_at: float | None
-    account: str
+    words: str
     wait: float
+    code: str = "limit"
 
 
 class _Taking:
     """One claim's work on the rows that it found, within its transaction."""
 
-    def __init__(self, connection: Connection, now: float, rows: Sequence[Row[*tuple[Any, ...]]], plan: Plan) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        now: float,
+        rows: Sequence[Row[*tuple[Any, ...]]],
+        plan: Plan,
+        wait: Wait | None = None,
+    ) -> None:
         self._connection = connection
         self._now = now
         self.over: list[_Over] = []
@@ -320,6 +341,8 @@ class _Taking:
         self._groups = self._grouped(rows)
         for group in self._groups:
             group.ask(plan)
+        if wait is not None:
+            self._hush(wait)
         self.suppressed = self._suppress()
         self._assigned = [chosen for chosen in self._assign() if chosen[2]]
 
@@ -366,6 +389,15 @@ class _Taking:
             ended += [delivery for delivery in found if delivery is not None]
         return self._move(State.SUPPRESSED, ended, "opted out", "the recipient opted out")
 
+    def _hush(self, wait: Wait) -> None:
+        """Let those wait for whom it is quiet; what the provider is handed to send later is not heard now."""
+        for group in self._groups:
+            if group.content.send_at is None:
+                for recipient in [each for each in group.deliveries if wait(each)]:
+                    delivery, end, seconds = group.deliveries.pop(recipient), group.ends.get(recipient), wait(recipient)
+                    words = "quiet hours where the recipient is"
+                    self.over.append(_Over(recipient, delivery, end, words, seconds, "quiet hours"))
+
     def _move(self, state: State, deliveries: Sequence[int], code: str, words: str) -> tuple[int, ...]:
         if deliveries:
             facts = {"deliveries": deliveries, "why": code, "words": words, "now": self._now}
@@ -399,7 +431,8 @@ class _Taking:
                 waits.append((wait, intent.account))
             else:
                 wait, account = min(waits)
-                self.over.append(_Over(recipient, delivery, group.ends.get(recipient), account, wait))
+                words = f"over a limit of account {account!r}"
+                self.over.append(_Over(recipient, delivery, group.ends.get(recipient), words, wait))
         for path, deliveries in chosen.items():
             yield group, path, deliveries
 
@@ -441,11 +474,11 @@ class _Taking:
 
     def _deferral(self, over: _Over) -> tuple[dict[str, Any], bool]:
         turn = self._now + over.wait
-        words = f"over a limit of account {over.account!r}: could go at {_shown(turn)}"
+        words = f"{over.words}: could go at {_shown(turn)}"
         ends = over.expires_at is not None and over.expires_at <= turn
         if ends:
             words += ", after it expires"
-        return {"delivery": over.delivery, "until": turn, "why": "limit", "words": words, "now": self._now}, ends
+        return {"delivery": over.delivery, "until": turn, "why": over.code, "words": words, "now": self._now}, ends
 
 
 def _shown(time: float) -> str:
@@ -523,6 +556,7 @@ class _Recording:
         statements.ADD_SUBMISSIONS.run(self._connection, list(map(self._submission, self._attempts.values())))
         statements.ADD_ATTEMPTS.run(self._connection, self._numbered(list(self._failures())))
         self._settle_slots()
+        statements.ADD_TRAFFIC.run(self._connection, self._traffic())
         return [number for outcome, moved in self._moves for number in set(outcome.deliveries) - set(moved)]
 
     def _move(self) -> None:
@@ -544,6 +578,15 @@ class _Recording:
             "now": self._now,
             "until": self._now + outcome.after,
         }
+
+    def _traffic(self) -> list[dict[str, Any]]:
+        """What was spent, by hour and path: in one order, so that two that count the same do not wait in a circle."""
+        units: Counter[tuple[int, str]] = Counter()
+        for attempt in self._attempts.values():
+            if attempt.state is State.ACCEPTED:
+                hour = int(attempt.at.timestamp()) // balances.HOUR
+                units[hour, attempt.path] += attempt.segments * len(attempt.recipients)
+        return [{"hour": hour, "path": path, "units": count} for (hour, path), count in sorted(units.items())]
 
     def _submission(self, attempt: Attempt) -> dict[str, Any]:
         error, started = attempt.error, attempt.at.timestamp()

@@ -21,6 +21,13 @@ _ROWS = 10_000
 """Rows that are written at a time, so that memory does not grow with a list of recipients."""
 
 
+class NoDelivery(StoreError):
+    """There is no delivery of that id."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no delivery {number}: `notify outbox list` shows those there are")
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How a message is to leave: along a route, or by one path (give one of the two, by name)."""
@@ -255,7 +262,7 @@ def _check_moves(connection: Connection, deliveries: Sequence[int], after: State
     found = {row.id: State(row.state) for row in connection.execute(statements.STATES, {"deliveries": deliveries})}
     for delivery in deliveries:
         if delivery not in found:
-            raise StoreError(f"there is no delivery {delivery}: `notify outbox list` shows those there are")
+            raise NoDelivery(delivery)
         if found[delivery] not in allowed:
             raise IllegalMove(f"delivery {delivery} is {found[delivery]}: only {_or(allowed)} can become {after}")
         move(found[delivery], after)

@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from notify_core.errors import StoreError
 from notify_core.messages import Message
 from notify_core.phones import mask
 from notify_core.states import State
 from notify_core.store import bodies, statements
-from notify_core.store.outbox import Way
+from notify_core.store.outbox import NoDelivery, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +59,13 @@ class Stored:
     def __repr__(self) -> str:
         return f"Stored({self.id}, {mask(self.recipient)}, {self.state}, path={self.path!r}, task_id={self.task_id!r})"
 
+    def document(self) -> dict[str, Any]:
+        """All of it for the application whose it is, its number whole; the text is not repeated."""
+        facts = ("id", "message", "recipient", "state", "priority", "due", "expires_at", "attempts", "path", "task_id")
+        later = ("code", "description", "key", "created", "changed")
+        way = {"route": self.way.route, "via": self.way.via}
+        return {fact: getattr(self, fact) for fact in facts} | way | {fact: getattr(self, fact) for fact in later}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -100,7 +106,7 @@ def delivery(connection: Connection, number: int) -> Stored:
     """One delivery. Raises ``StoreError`` where there is none of that id."""
     rows = connection.execute(statements.THE_DELIVERY, {"delivery": number}).all()
     if not rows:
-        raise StoreError(f"there is no delivery {number}: `notify outbox list` shows those there are")
+        raise NoDelivery(number)
     return _stored(rows[0])
 
 

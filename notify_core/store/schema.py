@@ -24,9 +24,9 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The migration that brings a database to these tables."""
-KNOWN = (HEAD,)
+KNOWN = ("0001", HEAD)
 """Every migration that this code knows, oldest first."""
 VERSIONS = "notify_alembic_version"
 """Where a database keeps the migration that it is at (not in Alembic's own table, which may be the application's)."""
@@ -228,6 +228,8 @@ reports = Table(
     _index("notify_reports_digest", "digest", unique=True),
     _index("notify_reports_delivery", "delivery_id", where="delivery_id IS NOT NULL"),
     _index("notify_reports_parked", "account", "task_id", where="delivery_id IS NULL"),
+    _index("notify_reports_unmatched", "received", "id", where="delivery_id IS NULL"),
+    _index("notify_reports_nobodys", "recipient", "account", where="delivery_id IS NULL"),
     _index("notify_reports_received", "received", "id"),
 )
 
@@ -255,14 +257,19 @@ notices = Table(
     _id(),
     _words("kind"),  # reported, received, balance_low …
     _words("target"),  # empty: the listeners of a worker; else the name of a webhook
+    _words("account"),
     _number("subject_id"),  # notices of one subject are told in the order of their ids
-    _words("body"),  # JSON
+    Column("about_id", BigInteger),  # the report or inbound message
+    _words("body"),  # JSON; empty once it is told
+    _time("at"),  # when it was noted
     _time("due"),
     _number("tries", "0"),
-    Column("done", Double),
+    _words("heard", "[]"),  # JSON: listeners who need not hear it again
+    _words("error", ""),  # why it was not told at the last try
+    Column("done", Double),  # told or given up
     _index("notify_notices_due", "target", "due", "id", where="done IS NULL"),
-    _index("notify_notices_subject", "subject_id", "id", where="done IS NULL"),
-    _index("notify_notices_done", "done", "id", where="done IS NOT NULL"),
+    _index("notify_notices_subject", "subject_id", "target", "id", where="done IS NULL"),
+    _index("notify_notices_at", "at", "id"),
 )
 
 balances = Table(
@@ -272,8 +279,19 @@ balances = Table(
     _words("units"),  # a decimal, as text: exact
     _time("at"),
     Column("low", Boolean, nullable=False),
+    Column("days", Double),  # how long it lasts at the pace of recent traffic, where that is known
     sqlite_with_rowid=False,
 )
+
+traffic = Table(
+    "notify_traffic",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),  # since 1970
+    Column("path", Text, primary_key=True),
+    _number("units"),  # segments times recipients
+    sqlite_with_rowid=False,
+)
+"""What was accepted, by the hour: the pace at which credit is spent."""
 
 holders = Table(
     "notify_holders",

@@ -36,6 +36,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.types import TypeEngine
 
 from notify_core.states import FINAL, State, origins
@@ -43,7 +44,9 @@ from notify_core.store.among import among_ids, among_texts
 from notify_core.store.bulk import Bulk, Values, inserting
 from notify_core.store.schema import (
     attempts,
+    balances,
     deliveries,
+    holders,
     ids,
     ids_sequence,
     inbound,
@@ -55,6 +58,7 @@ from notify_core.store.schema import (
     payloads,
     reports,
     submissions,
+    traffic,
     workers,
 )
 
@@ -450,6 +454,279 @@ def _counted(state: State) -> Select[*tuple[Any, ...]]:
 OPEN_COUNTS = union_all(*map(_counted, _OPEN))
 """Only of those states: the others would need every row."""
 
+EARLIEST_DUE = select(func.min(_d.due)).select_from(_lanes.join(deliveries, _d.id == _lanes.c.id))
+"""When the first of all that is queued was, or is, due."""
+
+UNAPPLIED = (
+    select(payloads.c.state, func.count().label("total"))
+    .where(payloads.c.state != literal_column("'applied'"))
+    .group_by(payloads.c.state)
+)
+
+_i, _since = inbound.c, inbound.alias("since").c
+ARRIVED: Mapping[str, ColumnElement[bool]] = {
+    "wanted_account": _i.account == bindparam("wanted_account"),
+    # Without the bound of the id all that is older would be walked through.
+    "wanted_since": and_(
+        _i.received >= bindparam("wanted_since"),
+        _i.id >= select(func.min(_since.id)).where(_since.received >= bindparam("wanted_since")).scalar_subquery(),
+    ),
+    "wanted_below": _i.id < bindparam("wanted_below"),
+}
+
+
+def arrived(restrictions: Iterable[str]) -> Select[*tuple[Any, ...]]:
+    """The newest ``most`` messages from subscribers that fit each restriction."""
+    columns = (_i.id, _i.account, _i.sender, _i.text, _i.extension, _i.task_id, _i.at, _i.received)
+    found = select(*columns).where(*(ARRIVED[name] for name in restrictions))
+    return found.order_by(_i.id.desc()).limit(bindparam("most"))
+
+
+# --- the mailbox
+
+_r, _p, _n = reports.c, payloads.c, notices.c
+
+ADD_PAYLOAD = insert(payloads)
+EXTEND_PAYLOAD = (
+    update(payloads)
+    .values(request=bindparam("request"), body=bindparam("body"), digest=bindparam("digest"))
+    .where(_p.id == bindparam("payload"))
+)
+_unapplied = _p.state != literal_column("'applied'")
+FORGET_PAYLOAD = delete(payloads).where(_p.id == bindparam("payload"), _unapplied)
+UNREADABLE = (
+    update(payloads)
+    .values(state="unreadable", error=bindparam("words"))
+    .where(_p.id == bindparam("payload"), _unapplied)
+)
+APPLIED = update(payloads).values(state="applied", error="").where(_p.id == bindparam("payload"))
+PAYLOAD = select(payloads).where(_p.id == bindparam("payload"))
+HOLD_PAYLOAD = select(_p.id, _p.account, _p.origin, _p.digest).where(_p.id == bindparam("payload")).with_for_update()
+"""Whoever applies it does so alone."""
+
+_kept = (
+    select(
+        _p.id,
+        _p.account,
+        _p.transport,
+        _p.origin,
+        _p.hook,
+        _p.state,
+        _p.error,
+        _p.received,
+        func.length(_p.body).label("size"),
+    )
+    .where(among_texts(_p.state, "states"), _p.id < bindparam("below"))
+    .order_by(_p.id.desc())
+    .limit(bindparam("most"))
+)
+PAYLOADS: Mapping[bool, Select[*tuple[Any, ...]]] = {True: _kept.where(_unapplied), False: _kept}
+"""Only those that are not applied, or of all of them."""
+
+WAITING_PAYLOADS = (
+    select(_p.id)
+    .where(_unapplied, _p.state == literal_column("'waiting'"), _p.received <= bindparam("before"))
+    .order_by(_p.id)
+    .limit(bindparam("most"))
+)
+
+ADD_REPORTS = inserting(reports, conflict=lambda add: add.on_conflict_do_nothing(index_elements=[_r.digest]))
+ADD_INBOUND = inserting(inbound, conflict=lambda add: add.on_conflict_do_nothing(index_elements=[inbound.c.digest]))
+THESE_REPORTS = select(_r.id).where(among_ids(_r.id, "items"))
+THESE_INBOUND = select(inbound.c.id).where(among_ids(inbound.c.id, "items"))
+
+_is_parked = _r.delivery_id.is_(None)
+_parked = (
+    select(
+        _r.id,
+        _r.account,
+        _r.recipient,
+        _r.state,
+        _r.code,
+        _s.id.label("submission"),
+        # Not joined: SQLite would look through all that the recipient ever got.
+        select(_d.id)
+        .where(_d.submission_id == _s.id, _d.recipient == _r.recipient)
+        .limit(1)
+        .scalar_subquery()
+        .label("delivery"),
+    )
+    .select_from(reports)
+    .join(
+        submissions,
+        # The concatenation keeps SQLite from beginning with the submissions, which are many.
+        and_(_s.task_id == _r.task_id, _s.task_id != literal_column("''"), _s.account == _r.account + ""),
+    )
+    .where(_is_parked)
+)
+PARKED_OF_TASKS = _parked.where(_r.account == bindparam("account_name"), among_texts(_r.task_id, "tasks"))
+PARKED_SINCE = _parked.where(_r.received >= bindparam("since"))
+PARKED = (
+    select(_r.id, _r.account, _r.recipient, _r.task_id, _r.state, _r.code, _r.at, _r.received)
+    .where(
+        _is_parked,
+        or_(_r.account == bindparam("account_name", type_=Text), bindparam("account_name", type_=Text) == ""),
+    )
+    .order_by(_r.received.desc(), _r.id.desc())
+    .limit(bindparam("most"))
+)
+
+ASSIGN = Bulk(
+    {"report": _Id, "delivery": _Id},
+    lambda given: update(reports).values(delivery_id=given["delivery"]).where(_r.id == given["report"], _is_parked),
+)
+
+
+def _reported(after: State) -> Bulk:
+    """What a report says became of its delivery."""
+    return Bulk(
+        {"delivery": _Id, "code": Text(), "now": Double()},
+        lambda given: (
+            update(deliveries)
+            .values(state=_named(after), code=given["code"], description=literal_column("''"), changed=given["now"])
+            .where(_d.id == given["delivery"], _is_one_of(origins(after)))
+        ),
+    )
+
+
+REPORT: Mapping[State, Bulk] = {
+    state: _reported(state) for state in (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED)
+}
+
+UNDECIDED = select(_d.recipient).where(
+    among_texts(_d.recipient, "recipients"), _is_one_of((State.SENDING, State.IN_DOUBT))
+)
+SENDING_TO = select(_d.recipient, _d.path).where(among_texts(_d.recipient, "recipients"), _is(State.SENDING))
+
+_dated = func.coalesce(_r.at, _r.received)
+FITS = (
+    select(
+        _r.account,
+        _r.recipient,
+        _r.task_id,
+        _d.id.label("delivery"),
+        _s.id.label("submission"),
+        _d.path,
+        func.coalesce(_s.started, _d.due).label("started"),
+    )
+    .select_from(deliveries)
+    .join(reports, and_(_r.recipient == _d.recipient, _is_parked))
+    .outerjoin(submissions, and_(_s.id == _d.submission_id, _s.state == _named(State.IN_DOUBT)))
+    .where(
+        _is(State.IN_DOUBT),
+        _r.task_id != "",
+        _r.received + 0 <= bindparam("before"),  # the sum keeps SQLite from beginning with the reports, which are many
+        func.coalesce(_s.task_id, "") == "",
+        # Where the request was not recorded it was made between the time when it was due and that when it lapsed.
+        _dated >= func.coalesce(_s.started, _d.due) - bindparam("early", type_=Double),
+        _dated <= func.coalesce(_s.started, _d.changed) + bindparam("late", type_=Double),
+    )
+)
+TASKS = select(_s.id, _s.account, _s.task_id, _s.code).where(
+    among_texts(_s.task_id, "tasks"), _s.task_id != literal_column("''")
+)
+NAME_SUBMISSIONS = Bulk(
+    {"submission": _Id, "task": Text()},
+    lambda given: update(submissions).values(task_id=given["task"]).where(_s.id == given["submission"]),
+)
+JOIN_SUBMISSIONS = Bulk(
+    {"submission": _Id, "delivery": _Id},
+    lambda given: update(deliveries).values(submission_id=given["submission"]).where(_d.id == given["delivery"]),
+)
+
+# --- notices
+
+ADD_NOTICES = inserting(notices, "id", "kind", "target", "account", "subject_id", "about_id", "body", "at", "due")
+_earlier = notices.alias("earlier").c
+DUE_NOTICES = (
+    select(_n.id, _n.kind, _n.target, _n.account, _n.about_id, _n.body, _n.at, _n.tries, _n.heard)
+    .where(
+        _n.done.is_(None),
+        among_texts(_n.target, "targets"),
+        _n.due <= bindparam("now"),
+        ~exists().where(
+            _earlier.done.is_(None),
+            _earlier.subject_id == _n.subject_id,
+            _earlier.target == _n.target,
+            _earlier.id < _n.id,
+        ),
+    )
+    .order_by(_n.due, _n.id)
+    .limit(bindparam("most"))
+)
+REPORTED = (
+    select(_r.id.label("report"), _d.id, _d.message_id, _d.recipient, _d.state, _d.path, _s.task_id, _m.key)
+    .select_from(reports)
+    .join(deliveries, _d.id == _r.delivery_id)
+    .join(messages, _m.id == _d.message_id)
+    .outerjoin(submissions, _s.id == _d.submission_id)
+    .where(among_ids(_r.id, "reports"))
+)
+HASTEN_NOTICES = (
+    update(notices)
+    .values(due=bindparam("now"))
+    .where(
+        _n.done.is_(None),
+        among_ids(_n.subject_id, "subjects"),
+        among_ids(_n.about_id, "reports"),
+        _n.tries == 0,
+        _n.due > bindparam("now"),
+    )
+)
+TOLD = (
+    update(notices)
+    .values(done=bindparam("now"), body="", error="")
+    .where(among_ids(_n.id, "notices"), _n.done.is_(None))
+)
+UNTOLD = (
+    update(notices)
+    .values(due=bindparam("until"), error=bindparam("words"), heard=bindparam("ears"), tries=_n.tries + 1)
+    .where(_n.id == bindparam("notice"), _n.done.is_(None))
+)
+GIVE_UP = (
+    update(notices)
+    .values(done=bindparam("now"), error=bindparam("words"))
+    .where(_n.id == bindparam("notice"), _n.done.is_(None))
+)
+
+# --- credit, and who alone may do what
+
+ADD_BALANCE = inserting(balances, "account", "units", "at", "low", conflict=lambda add: add.on_conflict_do_nothing())
+BALANCE = select(balances.c.at, balances.c.low).where(balances.c.account == bindparam("account_name")).with_for_update()
+SET_BALANCE = (
+    update(balances)
+    .values(units=bindparam("amount"), at=bindparam("moment"), low=bindparam("is_low"), days=bindparam("left"))
+    .where(balances.c.account == bindparam("account_name"))
+)
+BALANCES = select(balances).order_by(balances.c.account)
+
+ADD_TRAFFIC = inserting(
+    traffic,
+    conflict=lambda add: add.on_conflict_do_update(
+        index_elements=list(traffic.primary_key), set_={"units": traffic.c.units + add.excluded.units}
+    ),
+)
+_account = bindparam("account_name", type_=Text)
+SPENT = select(func.sum(traffic.c.units), func.min(traffic.c.hour)).where(
+    traffic.c.hour >= bindparam("since"),
+    or_(
+        traffic.c.path == _account,
+        func.substr(traffic.c.path, 1, func.length(_account) + 1) == _account + ".",
+    ),
+)
+
+SEIZE = (
+    postgresql_insert(holders)
+    .values(name=bindparam("held_name"), holder=bindparam("by_holder"), until=bindparam("until_then"))
+    .on_conflict_do_update(
+        index_elements=[holders.c.name],
+        set_={"holder": bindparam("by_holder"), "until": bindparam("until_then")},
+        where=or_(holders.c.until <= bindparam("now"), holders.c.holder == bindparam("by_holder")),
+    )
+    .returning(holders.c.name)
+)
+RELEASE = delete(holders).where(holders.c.name == bindparam("held_name"), holders.c.holder == bindparam("by_holder"))
+
 # --- upkeep
 
 _of_message = _d.message_id == _m.id
@@ -485,7 +762,7 @@ PURGE: Mapping[str, Delete] = {
     "reports": _purge(reports, reports.c.received, reports.c.delivery_id.is_(None)),
     "inbound": _purge(inbound, inbound.c.received),
     "payloads": _purge(payloads, payloads.c.received, payloads.c.state != "waiting"),
-    "notices": _purge(notices, notices.c.done, notices.c.done.is_not(None)),
+    "notices": _purge(notices, notices.c.at),
 }
 _oldest_slots = (
     select(_slot.until)
@@ -494,6 +771,7 @@ _oldest_slots = (
     .limit(bindparam("most"))
     .subquery()
 )
+PURGE_TRAFFIC = delete(traffic).where(traffic.c.hour < bindparam("before_hour"))
 PURGE_SLOTS = delete(limit_slots).where(_slot.until <= select(func.max(_oldest_slots.c.until)).scalar_subquery())
 
 SAID = (

@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from sqlalchemy import Connection
 
 from notify_core.errors import StoreError
-from notify_core.messages import Message
+from notify_core.events import Credit
+from notify_core.messages import Inbound, Message, Report
+from notify_core.settings import CreditSettings
 from notify_core.states import State
-from notify_core.store import claims, optout, outbox, queries, slots, upkeep, versions
+from notify_core.store import (
+    arrivals,
+    balances,
+    claims,
+    gauges,
+    holders,
+    mailbox,
+    matching,
+    notices,
+    optout,
+    outbox,
+    queries,
+    slots,
+    upkeep,
+    versions,
+)
+from notify_core.store.arrivals import Arrival
+from notify_core.store.balances import Change, Standing
 from notify_core.store.bell import Bell, PostgresBell, SqliteBell
-from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Plan, Worker, new_token
+from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Plan, Wait, Worker, new_token
 from notify_core.store.database import BUSY, Database, Synchronous, reserve
+from notify_core.store.gauges import Gauges
+from notify_core.store.mailbox import Applied, Kept, Parked, Payload, PayloadState
+from notify_core.store.notices import LISTENERS, Notice, Targets
 from notify_core.store.optout import OptOut
 from notify_core.store.outbox import Enqueued, Entry
 from notify_core.store.queries import Event, Filter, Stored
 from notify_core.store.trouble import translated
 from notify_core.store.upkeep import Purged
 
+NO_TARGETS: Targets = {}
 LEASE = 60.0
 """Seconds for which a worker has what it claimed without saying that it lives."""
 _ROWS = 1_000
@@ -171,15 +195,16 @@ class Store:
         with self._database.reading() as connection:
             return claims.lanes(connection, self._database.now(connection))
 
-    def claim(self, worker: Worker, lane: Lane, *, most: int, plan: Plan) -> Claim:
+    def claim(self, worker: Worker, lane: Lane, *, most: int, plan: Plan, wait: Wait | None = None) -> Claim:
         """Take at most ``most`` due deliveries of a lane: those that may leave now, each by its path, slots included.
 
-        What expired, or whose recipient opted out, is ended; what is over a limit waits in the queue for its turn, or
-        is ended where it expires before. All is on disk when this returns. Raises ``LeaseLost``.
+        What expired, or whose recipient opted out, is ended; what is over a limit, or has to ``wait`` for the end of
+        quiet hours, waits in the queue for its turn, or is ended where it expires before. All is on disk when this
+        returns. Raises ``LeaseLost``.
         """
         token = new_token()
         with self._uncertain(worker, token, State.QUEUED), self._writing() as (connection, now):
-            return claims.claim(connection, now, worker, token, lane, most, plan)
+            return claims.claim(connection, now, worker, token, lane, most, plan, wait)
 
     def begin(self, worker: Worker, entry: Entry, *, plan: Plan) -> tuple[Enqueued, Claim]:
         """Enqueue a message and claim it at once, for direct sending: its intent is on disk when this returns.
@@ -237,6 +262,132 @@ class Store:
         with self._database.reading() as connection:
             return optout.listed(connection, account)
 
+    # --- the mailbox
+
+    def keep(self, payload: Payload) -> int:
+        """Keep what a gateway handed out, as it came, before anybody reads it: its number."""
+        with self._writing() as (connection, now):
+            return mailbox.keep(connection, now, payload)
+
+    def extend(self, number: int, payload: Payload) -> None:
+        """Put ``payload`` in the place of what was kept under that number: another reply came."""
+        with self._writing() as (connection, _now):
+            mailbox.extend(connection, number, payload)
+
+    def forget(self, number: int) -> None:
+        """Remove a payload in which nothing was."""
+        with self._writing() as (connection, _now):
+            mailbox.forget(connection, number)
+
+    def unreadable(self, number: int, error: str) -> None:
+        """Mark a payload that cannot be read, and say why. It stays until it is replayed or purged."""
+        with self._writing() as (connection, _now):
+            mailbox.unreadable(connection, number, error)
+
+    def apply(
+        self,
+        number: int,
+        items: Sequence[Report | Inbound],
+        *,
+        opt_out_words: Collection[str] = (),
+        targets: Targets = NO_TARGETS,
+    ) -> Applied:
+        """Write down what a payload said: reports, moves of deliveries, inbound messages, opt-outs, notices.
+
+        All of it, or nothing. What was said before is recognised and changes nothing, so that it may be repeated.
+        """
+        with self._writing() as (connection, now):
+            return mailbox.apply(connection, now, number, items, opt_out_words, targets)
+
+    def match(self, *, within: float = 600.0) -> int:
+        """Look at parked reports again, and resolve doubts by them: how many found their delivery.
+
+        Those received ``within`` so many seconds are looked at for submissions recorded meanwhile; all of them for
+        deliveries in doubt. Where there is nothing to do, it only reads.
+        """
+        with self._database.reading() as connection:
+            if not matching.outstanding(connection, self._database.now(connection), within):
+                return 0
+        with self._writing() as (connection, now):
+            return matching.match(connection, now, within)
+
+    def payload(self, number: int) -> Payload:
+        """One payload, as it came."""
+        with self._database.reading() as connection:
+            return mailbox.payload(connection, number)
+
+    def payloads(
+        self, states: Collection[PayloadState] = (), *, below: int | None = None, most: int = 100
+    ) -> list[Kept]:
+        """The newest ``most`` payloads in one of ``states`` (any, without), newest first; page with ``below``."""
+        with self._database.reading() as connection:
+            return mailbox.listed(connection, states, below, most)
+
+    def waiting(self, age: float, *, most: int = 100) -> list[int]:
+        """Payloads that are kept for ``age`` seconds and not applied, the oldest first."""
+        with self._database.reading() as connection:
+            return mailbox.waiting(connection, self._database.now(connection) - age, most)
+
+    def parked(self, account: str = "", *, most: int = 100) -> list[Parked]:
+        """The newest reports that belong to no delivery that is known, newest first."""
+        with self._database.reading() as connection:
+            return mailbox.parked(connection, account, most)
+
+    # --- telling the application
+
+    def notices(self, targets: Sequence[str] = (LISTENERS,), *, most: int = 100) -> list[Notice]:
+        """What is to be told to ``targets`` now, the longest due first; of each number the first only.
+
+        The next one of that number follows when this is told, or given up.
+        """
+        with self._database.reading() as connection:
+            return notices.due(connection, self._database.now(connection), targets, most)
+
+    def told(self, numbers: Sequence[int]) -> None:
+        """Say that these notices were told: they never are again."""
+        with self._writing() as (connection, now):
+            notices.told(connection, now, numbers)
+
+    def untold(self, number: int, *, after: float, error: str, heard: Sequence[str] = ()) -> None:
+        """Say that a notice could not be told, and why: it is due again in ``after`` seconds.
+
+        ``heard`` are listeners who need not hear it again.
+        """
+        with self._writing() as (connection, now):
+            notices.untold(connection, now, number, after, error, heard)
+
+    def give_up(self, number: int, error: str) -> None:
+        """Say that a notice will never be told, and why: it is kept, and stands in nobody's way."""
+        with self._writing() as (connection, now):
+            notices.give_up(connection, now, number, error)
+
+    # --- credit, and who alone may do what
+
+    def note_balance(
+        self, account: str, units: Decimal, at: datetime, rule: CreditSettings, targets: Targets = NO_TARGETS
+    ) -> tuple[Change, Credit] | None:
+        """Keep a balance: what changed by it, of which a notice is made once, whoever else sees the same.
+
+        None where it is as low or not low as before, or where a newer one is known. ``at`` is aware.
+        """
+        with self._writing() as (connection, now):
+            return balances.note(connection, now, account, units, at, rule, targets)
+
+    def balances(self) -> Mapping[str, Standing]:
+        """The last balance of each account that has told one."""
+        with self._database.reading() as connection:
+            return balances.standings(connection)
+
+    def seize(self, name: str, holder: str, seconds: float) -> bool:
+        """Have ``name`` alone for so long, across machines: whether nobody else has it. One's own is renewed."""
+        with self._writing() as (connection, now):
+            return holders.seize(connection, now, name, holder, seconds)
+
+    def release(self, name: str, holder: str) -> None:
+        """Let others have ``name``, if ``holder`` has it."""
+        with self._writing() as (connection, _now):
+            holders.release(connection, name, holder)
+
     # --- telling
 
     def deliveries(self, wanted: Filter | None = None, *, most: int = 100) -> list[Stored]:
@@ -263,6 +414,21 @@ class Store:
         """How many deliveries are queued, being sent, in doubt."""
         with self._database.reading() as connection:
             return queries.open_counts(connection)
+
+    def gauges(self) -> Gauges:
+        """How much is open, and how late the oldest of it is."""
+        with self._database.reading() as connection:
+            return gauges.read(connection, self._database.now(connection))
+
+    def arrivals(
+        self, account: str = "", *, since: datetime | None = None, below: int | None = None, most: int = 100
+    ) -> list[Arrival]:
+        """The newest ``most`` messages from subscribers, newest first; page with ``below``.
+
+        ``since`` (aware) is when we received them.
+        """
+        with self._database.reading() as connection:
+            return arrivals.listed(connection, account, since, below, most)
 
     # --- upkeep
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from notify_core.store import statements
+from notify_core.store import balances, statements
 from notify_core.store.database import Database
 
 _ROWS = 5_000
@@ -37,10 +37,12 @@ def purge(database: Database, before: float) -> Purged:
     """Remove messages enqueued before that time whose deliveries are over and unchanged since, and what hangs on them.
 
     A delivery that was accepted counts as over: no report comes any more. One in doubt does not: a person decides. The
-    keys of messages go with them. Inbound messages, parked reports, payloads and told notices go by their own age.
+    keys of messages go with them. Inbound messages, parked reports, payloads and notices go by their own age, told or
+    not; a payload that is about to be applied stays.
     """
     counts = _purge_messages(database, before)
     counts |= {table: _repeat(database, _purging(table, before)) for table in statements.PURGE}
+    _purge_traffic(database)
     return Purged(counts | {"limit slots": _repeat(database, _purging_slots(database))})
 
 
@@ -99,6 +101,13 @@ def _purging_deliveries(messages: list[int]) -> Step:
 
 def _purging(table: str, before: float) -> Step:
     return lambda connection: connection.execute(statements.PURGE[table], {"before": before, "most": _ROWS}).rowcount
+
+
+def _purge_traffic(database: Database) -> None:
+    """Forget what was spent before the days from which the pace is taken: an hour's row for each path."""
+    with database.writing() as connection:
+        hour = int(database.now(connection) - balances.RECENT) // balances.HOUR
+        connection.execute(statements.PURGE_TRAFFIC, {"before_hour": hour})
 
 
 def _purging_slots(database: Database) -> Step:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic import BeforeValidator, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -24,13 +25,21 @@ class Code(Strict):
     scope: Scope
     """How far the failure reaches: message, recipient, transport, account or provider."""
     retry: Literal["never", "later"] | None = None
-    """Whether the same may succeed later at the same gateway. Without it: later for scope provider, else never."""
+    """Whether the same may succeed later at the same gateway. Without it: later for scope provider or credit, else never."""
     after: Duration | None = None
     """When it may, where the gateway's documents say so."""
     sent: Literal["no", "unknown"] = "no"
     """no: the gateway surely did not take the message. unknown: it may have; the message is then in doubt."""
+    credit: bool = False
+    """The account is out of credit: its paths are passed over until it has some again. For scope account."""
     meaning: str = ""
     """What the code means, for errors and logs, where the gateway sends no words."""
+
+    @model_validator(mode="after")
+    def _credit_is_the_account_s(self) -> Code:
+        if self.credit and (self.scope is not Scope.ACCOUNT or self.sent != "no"):
+            raise ValueError("credit: true says that the account surely did not send: it belongs to scope: account")
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -41,7 +50,7 @@ class Code(Strict):
     @property
     def verdict(self) -> Retry:
         """Whether to try again."""
-        return Retry(self.retry or ("later" if self.scope is Scope.PROVIDER else "never"))
+        return Retry(self.retry or ("later" if self.scope is Scope.PROVIDER or self.credit else "never"))
 
 
 Entry = Annotated[Code, BeforeValidator(_scope_alone)]
@@ -65,6 +74,7 @@ def error(codes: Mapping[str, Code], code: str, words: str, raw: str) -> SendErr
         after=known.after,
         code=code if _CODE.fullmatch(code) else key.removesuffix("*"),
         raw=raw,
+        credit=Decimal(0) if known.credit else None,
     )
 
 

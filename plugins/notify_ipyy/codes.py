@@ -21,7 +21,7 @@ class Code:
 
     ``number`` and ``name`` are empty where the gateway has none. ``messages`` are the ways in which its Chinese message
     begins; what follows is a tail such as the words found. ``sent`` is UNKNOWN for a code that may stand for a
-    submission of which a part was taken.
+    submission of which a part was taken. ``credit``: the refusal is for want of credit.
     """
 
     number: str
@@ -31,6 +31,7 @@ class Code:
     scope: Scope
     retry: Retry = NEVER
     sent: Sent = Sent.NO
+    credit: bool = False
 
     @property
     def text(self) -> str:
@@ -69,7 +70,7 @@ CODES: tuple[Code, ...] = (
     Code("1108", "MsisdnError", ("错误的手机号码",), "bad number", RECIPIENT),
     Code("1109", "MsisdnBlack", ("黑名单的手机号码",), "black-listed number", RECIPIENT),
     Code("1110", "MsisdnNoChannel", ("没有通道的手机号码",), "no channel for this number", RECIPIENT),
-    Code("1111", "AmountNotEnough", ("额度不足",), "out of credit", ACCOUNT, LATER),
+    Code("1111", "AmountNotEnough", ("额度不足",), "out of credit", ACCOUNT, LATER, credit=True),
     Code("1112", "NoProduct", ("没有配置产品",), "no product configured", ACCOUNT),
     Code("2113", "RequiredSuffix", ("需要签名",), "signature required", ACCOUNT),
     Code("2114", "SuffixError", ("签名错误",), "wrong signature", ACCOUNT),
@@ -77,7 +78,7 @@ CODES: tuple[Code, ...] = (
     Code("9999", "InternalError", ("系统内部错误",), "internal error", PROVIDER, LATER),
     Code("", "Unknown", (), "unknown error", PROVIDER, LATER),
     Code("", "FrequentOperation", (), "too many requests", PROVIDER, LATER),
-    Code("", "BalanceNotEnough", (), "out of credit", ACCOUNT, LATER),
+    Code("", "BalanceNotEnough", (), "out of credit", ACCOUNT, LATER, credit=True),
     Code("", "AppInactive", (), "the application is not active", ACCOUNT),
     Code("", "NoEnabled", (), "the service is not enabled", ACCOUNT),
     Code("", "NoRealName", (), "no real-name registration", ACCOUNT),

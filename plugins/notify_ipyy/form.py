@@ -90,4 +90,10 @@ def succeeded(answer: Answer) -> bool:
 
 def refusal(answer: Answer, recipients: Sequence[str] = ()) -> SendError:
     """The error for an answer that says failure."""
-    return outcome.refusal(answer, recipients, message=answer.text("message"), count=answer.text("successcounts"))
+    return outcome.refusal(
+        answer,
+        recipients,
+        message=answer.text("message"),
+        count=answer.text("successcounts"),
+        balance=answer.text("remainpoint"),
+    )

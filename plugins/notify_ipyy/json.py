@@ -38,7 +38,7 @@ def balance(settings: IpyySettings, http: Http) -> Balance:
 @hookimpl
 def status(settings: IpyySettings, http: Http, task_id: str) -> list[Report]:
     """Pull reports from statusJsonApi.aspx."""
-    return reports.pull_reports(http, STATUS, settings.credentials, task_id)
+    return reports.pull_reports(http, STATUS, settings, task_id)
 
 
 @hookimpl

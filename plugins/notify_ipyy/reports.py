@@ -13,6 +13,7 @@ from notify_core.messages import Inbound, Push, Report
 from notify_core.states import State
 from notify_ipyy import addressing, chinatime, codes, form, outcome, replies
 from notify_ipyy.replies import Answer, Value
+from notify_ipyy.settings import IpyySettings
 
 REPORT = "statusbox"
 INBOUND = "callbox"
@@ -27,9 +28,13 @@ _JSON_SUCCESS = "1"
 _XML_ERRORS = {"1": "用户名或密码不能为空", "2": "用户名或密码错误", "3": "该用户不允许查看状态报告", "4": "参数不正确"}
 
 
-def pull_reports(http: Http, path: str, credentials: str, task_id: str) -> list[Report]:
+def pull_reports(http: Http, path: str, settings: IpyySettings, task_id: str) -> list[Report]:
     """Fetch the reports that wait, of one submission or (with an empty ``task_id``) of all. Raises ``SendError``."""
-    query = f"action=query&{credentials}" + (f"&taskid={quote_plus(task_id)}" if task_id else "")
+    query = f"action=query&{settings.credentials}"
+    if settings.pull:
+        query += f"&statusNum={settings.pull.batch}"
+    if task_id:
+        query += f"&taskid={quote_plus(task_id)}"
     answer = replies.read(http.post(path, query.encode("ascii"), form.CONTENT_TYPE).body)
     if not (found := _reports(answer)):
         _complain(answer, REPORT)

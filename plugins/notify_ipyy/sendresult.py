@@ -14,11 +14,13 @@ _SUCCESS = frozenset({"1", "ok", "success"})  # the number, its name, and what f
 def submitted(answer: Answer, result: Fields, recipients: Sequence[str]) -> Accepted:
     """What became of a submission, by the ``result`` within ``answer``. Raises ``SendError``."""
     code, count, errors = text(result, "statuscode"), text(result, "successcounts"), text(result, "errors")
+    balance = text(result, "amount")
     if not code:
         raise answer.unreadable("the reply has no StatusCode")
     if code.lower() not in _SUCCESS:
         message = text(result, "description")
-        raise outcome.refusal(answer, recipients, word=code, message=message, count=count, errors=errors)
-    return outcome.accepted(
-        answer, recipients, task_id=text(result, "msgid"), count=count, balance=text(result, "amount"), errors=errors
-    )
+        raise outcome.refusal(
+            answer, recipients, word=code, message=message, count=count, balance=balance, errors=errors
+        )
+    task_id = text(result, "msgid")
+    return outcome.accepted(answer, recipients, task_id=task_id, count=count, balance=balance, errors=errors)

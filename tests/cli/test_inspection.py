@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from notify_core.sandbox import LocalGateway
+from notify_core.store.schema import HEAD
 from tests.cli.shell import PASSWORD, ended, notify, process
 
+SECRET = "whsec_bm90LWEtc2VjcmV0LW9mLWFueWJvZHkh"
 GOOD = f"""
 accounts:
   clinic: {{provider: ipyy, base_url: "https://gateway.example", account: a, password: {PASSWORD}}}
@@ -70,6 +73,104 @@ def test_check_live_asks_every_path(gateway: LocalGateway, folder: Path) -> None
     (folder / "notify.yaml").write_text(text, "utf-8")
     assert notify("check", "--live").code == 0
     assert gateway.received == []
+
+
+SHOP = f"""
+default_region: CN
+store: sqlite:///notify.db
+accounts:
+  clinic: &account
+    provider: ipyy
+    base_url: "https://gateway.example"
+    account: a
+    password: {PASSWORD}
+    pull: {{reports: 30s, inbound: 5m}}
+    credit: {{every: 10m, low: 1000, low_days: 2.5}}
+  both: {{<<: *account, pull: {{reports: 1m}}, push: {{tokens: [an-unguessable-word-0]}}, credit: {{}}}}
+  deaf: {{<<: *account, pull: , credit: {{}}}}
+  idle: {{<<: *account, pull: , credit: {{}}}}
+routes:
+  default: {{paths: [clinic.json, both.xml, deaf.json], quiet_hours: "21:00-08:00", schedule: local, priority: -1}}
+  otp: {{paths: [clinic.soap], expires: 5m, transactional: true, wipe_texts: final}}
+webhooks:
+  shop: {{url: "https://shop.example/told?key=4711", secrets: [{SECRET}], events: [reported], accounts: [both]}}
+server: {{tokens: [an-unguessable-word-1]}}
+"""
+
+
+@pytest.fixture
+def shop(folder: Path) -> Path:
+    """A configuration with all that needs a store, which is not there yet."""
+    (folder / "notify.yaml").write_text(SHOP, "utf-8")
+    return folder
+
+
+def line(shown: str, first: str) -> list[str]:
+    """The cells of the line that begins with a word."""
+    (found,) = (each for each in shown.splitlines() if each.startswith(f"{first} "))
+    return re.split(r" {2,}", found)[1:]
+
+
+@pytest.mark.usefixtures("shop")
+def test_check_tells_what_comes_back_and_when_nothing_leaves() -> None:
+    """Of accounts: how reports and inbound messages come in, and the credit; of routes: all that is not usual."""
+    shown = notify("check").out
+    assert line(shown, "clinic")[-3:] == ["pull 30s", "pull 5m", "asked every 10m, low below 1,000, low below 2.5 days"]
+    assert line(shown, "both")[-2:] == ["pull 1m, push", "push"]
+    assert line(shown, "default")[-1] == "priority -1; quiet 21:00-08:00; held here until their time"
+    assert line(shown, "otp")[-1] == "expires after 5m; to those who opted out too; texts wiped when final"
+    assert "`notify serve` takes pushes of both, at /push/ACCOUNT/TOKEN." in shown
+    assert "`notify serve` offers its API, dashboard and metrics" in shown
+
+
+@pytest.mark.usefixtures("shop")
+def test_check_hints_at_accounts_whose_reports_nobody_takes_in() -> None:
+    """With a store, an account that sends and hears nothing is named, with what to give it; others are not."""
+    (hint,) = (each for each in notify("check").out.splitlines() if each.startswith("Nobody takes in"))
+    assert hint.startswith("Nobody takes in the reports of account 'deaf', so no delivery goes beyond accepted")
+    assert hint.endswith(": give it `pull: 30s` or `push:`.")
+
+
+@pytest.mark.usefixtures("shop")
+def test_check_names_webhooks_without_their_secrets() -> None:
+    """Of a webhook it tells the address, without what may be a password, and what it is told of."""
+    shown, said = notify("check").out, notify("check", "--json").out
+    assert line(shown, "shop") == ["https://shop.example/told", "reported", "both"]
+    assert json.loads(said)["webhooks"]["shop"]["url"] == "https://shop.example/told"
+    for written in (shown, said):
+        assert SECRET not in written
+        assert "4711" not in written
+        assert "an-unguessable-word" not in written
+
+
+def test_check_looks_into_the_store(shop: Path) -> None:
+    """A store that is not there is told with what to run, and fails --live; one that is, with how much is open."""
+    missing = notify("check")
+    place = f"sqlite:///{shop / 'notify.db'}"
+    assert missing.code == 0
+    assert f"\nStore: {place}: there is no store in it: run `notify store init`\n" in missing.out
+    assert json.loads(notify("check", "--json").out)["store"]["error"]["kind"] == "StoreError"
+    assert not (shop / "notify.db").exists()
+    assert notify("store", "init").code == 0
+    found = notify("check", "--json")
+    assert f"\nStore: {place}, version {HEAD}; open: 0 queued, 0 sending, 0 in doubt.\n" in notify("check").out
+    assert json.loads(found.out)["store"]["open"] == {"queued": 0, "sending": 0, "in_doubt": 0}
+
+
+def test_check_live_fails_without_the_store(gateway: LocalGateway, folder: Path) -> None:
+    """Every path works, but not the store: with --live that is exit code 1, until there is one."""
+    account = f"{{provider: ipyy, base_url: {gateway.url}, account: sandbox, password: {PASSWORD}}}"
+    (folder / "notify.yaml").write_text(f"store: sqlite:///notify.db\naccounts: {{clinic: {account}}}\n", "utf-8")
+    assert notify("check", "--live").code == 1
+    assert notify("store", "init").code == 0
+    assert notify("check", "--live").code == 0
+
+
+def test_a_password_of_the_store_is_not_shown(folder: Path) -> None:
+    """Where PostgreSQL does not answer, its address is told without the password."""
+    store = f"store: postgresql+psycopg://shop:{PASSWORD}@127.0.0.1:9/shop\n"
+    (folder / "notify.yaml").write_text(GOOD + store, "utf-8")
+    assert "Store: postgresql+psycopg://shop:***@127.0.0.1:9/shop" in notify("check").out
 
 
 def test_the_schema_is_printed() -> None:

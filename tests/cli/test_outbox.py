@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from notify_core.cli import timeline, times
+from notify_core import narration
+from notify_core.cli import times
 from notify_core.cli.exits import Misuse
 from notify_core.sandbox import LocalGateway
 from notify_core.states import State
@@ -236,8 +237,8 @@ def test_the_timeline_has_the_gateways_words() -> None:
 @pytest.mark.parametrize("state", State)
 def test_every_state_has_a_meaning_and_advice(state: State) -> None:
     """No state leaves the reader without what it means and what may be done; nothing is said twice."""
-    assert timeline._MEANING[state].endswith(".")
-    assert timeline._POSSIBLE[state].endswith(".")
+    assert narration._MEANING[state].endswith(".")
+    assert narration._POSSIBLE[state].endswith(".")
 
 
 def test_every_event_is_a_sentence() -> None:
@@ -253,7 +254,7 @@ def test_every_event_is_a_sentence() -> None:
     ]
     for what, path, code, expected in facts:
         words = "" if code == "DELIVRD" else "asked the provider"
-        assert timeline.sentence(Event(at=at, what=what, path=path, code=code, description=words)) == expected
+        assert narration.sentence(Event(at=at, what=what, path=path, code=code, description=words)) == expected
 
 
 @pytest.mark.usefixtures("store")

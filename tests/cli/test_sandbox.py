@@ -40,7 +40,7 @@ def test_what_it_prints_is_a_configuration_that_works(folder: Path) -> None:
     """What the sandbox prints, saved as it is, sends by each path; texts and numbers are masked; Ctrl-C ends with 0."""
     with running("--fault", "smsJson.aspx:503:times=1") as (introduction, line, started):
         (folder / "notify.yaml").write_text(introduction, "utf-8")
-        assert notify("send", "--to", NUMBER, "--text", TEXT, "--via", "sandbox.json").code == 1
+        assert notify("send", "--to", NUMBER, "--text", TEXT, "--via", "clinic.json").code == 1
         assert notify("check", "--live").code == 0
         assert notify("send", "--to", NUMBER, "--text", TEXT).code == 0
         taken = line()
@@ -57,7 +57,7 @@ def test_texts_are_shown_on_request(folder: Path) -> None:
         (folder / "1.txt").write_text("您好", "utf-8")
         notify("send", "--to", NUMBER, "--text", TEXT)
         assert f"to {NUMBER}: {TEXT}" in line()
-        assert notify("mms", "--to", NUMBER, "--subject", "照片", "--route", "mms", "1.txt").code == 0
+        assert notify("mms", "--to", NUMBER, "--subject", "照片", "--route", "pictures", "1.txt").code == 0
         assert "照片" in line()
         started.send_signal(signal.SIGTERM)
         assert started.wait(timeout=30) == 0

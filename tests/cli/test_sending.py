@@ -164,6 +164,40 @@ def test_of_many_recipients_only_those_not_accepted_are_listed(gateway: LocalGat
     assert [each["recipient"] for each in deliveries if each["state"] != "accepted"] == [f"+86{numbers[7]}"]
 
 
+def test_a_result_that_was_kept_is_sent_again_to_those_left_out(gateway: LocalGateway, folder: Path) -> None:
+    """--to-file takes a result: whoever surely was not sent to gets the message, and whoever is in doubt does not."""
+    numbers = [f"138{number:08}" for number in range(30)]
+    (folder / "to.txt").write_text("\n".join(numbers), "utf-8")
+    gateway.fault("smsJson.aspx:cut-after:times=1")
+    first = notify("send", "--to-file", "to.txt", "--text", TEXT, "--via", "single.json")
+    (kept,) = (each.name for each in folder.glob("notify-result-*.json"))
+    assert f"--to-file {kept} sends again to those alone" in first.out
+    again = notify("send", "--to-file", kept, "--text", TEXT)
+    assert (first.code, again.code) == (3, 0)
+    assert "1 in doubt" in first.out
+    assert sorted(number for taken in gateway.received for number in taken["to"]) == numbers
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"deliveries": [{"recipient": "+8613800000001", "state": "in_doubt"}]}', "nobody was left out"),
+        ('{"balance": 7}', "expected numbers, one a line, or the result of a send as JSON"),
+        ('{"deliveries": [', "expected numbers, one a line, or the result of a send as JSON"),
+        ('{"deliveries": [7]}', "expected numbers, one a line, or the result of a send as JSON"),
+    ],
+)
+def test_a_result_without_anybody_to_send_to_is_misuse(
+    content: str, words: str, gateway: LocalGateway, folder: Path
+) -> None:
+    """A result that leaves nobody out, or JSON that is none, ends with 2, and nobody is sent to."""
+    (folder / "result.json").write_text(content, "utf-8")
+    ended = notify("send", "--to-file", "result.json", "--text", TEXT)
+    assert ended.code == 2
+    assert ended.err.startswith(f"result.json: {words}")
+    assert gateway.received == []
+
+
 @pytest.mark.usefixtures("gateway")
 def test_many_not_accepted_are_grouped_by_reason(folder: Path) -> None:
     """Recipients that share a reason are counted in one line where there are too many to list."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from notify_core.store import Store
+from notify_core.store.schema import HEAD
 from tests.cli.conftest import STORE, configuration
 from tests.cli.shell import notify
 
@@ -40,10 +41,10 @@ def test_init_makes_a_store_once(configured: Path) -> None:
     """The first time it makes the store, and says where and which version; after that it changes nothing."""
     first, again = notify("store", "init"), notify("store", "init", "--json")
     assert (first.code, first.err) == (0, "")
-    assert first.out == f"Made a store, version 0001, in {place(configured)}.\n"
+    assert first.out == f"Made a store, version {HEAD}, in {place(configured)}.\n"
     assert (configured / "notify.db").exists()
-    assert json.loads(again.out) == {"address": place(configured), "version": "0001", "made": False}
-    assert notify("store", "init").out.startswith("Nothing to do: there is a store already, version 0001")
+    assert json.loads(again.out) == {"address": place(configured), "version": HEAD, "made": False}
+    assert notify("store", "init").out.startswith(f"Nothing to do: there is a store already, version {HEAD}")
 
 
 def test_upgrade_of_a_current_store_does_nothing(store: Store, folder: Path) -> None:
@@ -79,7 +80,7 @@ def test_a_newer_store_is_refused(command: str, folder: Path) -> None:
         connection.execute("UPDATE notify_alembic_version SET version_num = '9999'")
     shown = notify("store", command)
     assert (shown.code, shown.out) == (2, "")
-    assert "at 9999, which is newer than this code (0001): upgrade notify-core" in shown.err
+    assert f"at 9999, which is newer than this code ({HEAD}): upgrade notify-core" in shown.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -101,6 +102,21 @@ def test_a_configuration_without_a_store_is_told(args: tuple[str, ...]) -> None:
     shown = notify(*args)
     assert (shown.code, shown.out) == (2, "")
     assert shown.err.startswith("notify.yaml names no store: add the line `store: sqlite:///notify.db`")
+
+
+@pytest.mark.parametrize("args", [("store", "check"), ("outbox", "list"), ("optout", "list"), ("worker",)])
+def test_what_to_run_names_the_configuration(
+    args: tuple[str, ...], configured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that needs the store ends at once with the command that makes it, which works as it stands there."""
+    (configured / "notify.yaml").rename(configured / "our shop.yaml")
+    shown = notify(*args, "--config", "our shop.yaml")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err.endswith("there is no store in it: run `notify --config 'our shop.yaml' store init`\n")
+    assert notify("--config", "our shop.yaml", "store", "init").code == 0
+    (configured / "notify.db").unlink()
+    monkeypatch.setenv("NOTIFY_CONFIG", "our shop.yaml")
+    assert notify(*args).err.endswith("run `notify store init`\n")
 
 
 def test_the_configuration_may_be_named_first(configured: Path) -> None:

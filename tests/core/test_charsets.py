@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,10 +48,19 @@ def test_what_is_valid_utf_8_is_utf_8(text: str) -> None:
     assert decoded(text.encode()) == decoded(text.encode("utf-8-sig")) == text
 
 
+def alphabet(charset: str) -> str:
+    """What a charset can write, up to U+FEFE. Hypothesis would look through all planes, for seconds."""
+    letters = "".join(map(chr, (*range(1, 0xD800), *range(0xE000, 0xFEFF))))
+    return re.sub("[ÿþï]", "", letters.encode(charset, "ignore").decode(charset))
+
+
+ALPHABETS = {charset: alphabet(charset) for charset in CHARSETS}
+
+
 @given(st.sampled_from(CHARSETS), st.data())
 def test_a_charset_that_is_named_is_the_replys(charset: str, data: st.DataObject) -> None:
     """Nothing is guessed where the charset is known."""
-    text = data.draw(st.text(st.characters(codec=charset, exclude_characters="\0\ufeffÿþï")))
+    text = data.draw(st.text(ALPHABETS[charset]))
     assert decoded(text.encode(charset), charset) == text
 
 

@@ -85,6 +85,10 @@ def test_every_bad_recipient_is_named() -> None:
         ({"extension": 12}, "`extension` is digits as text; found int"),
         ({"text": "", "template": "otp", "values": ["code"]}, "`values` map names to values; found list"),
         ({"text": "\ud83d"}, "`text` holds half a surrogate pair, which no charset carries: decode it as UTF-8 first"),
+        (
+            {"text": "1439\x07"},
+            "`text` holds '\\x07' (U+0007), a control character that no phone shows: leave it out",
+        ),
         ({"text": "a", "template": "b"}, "give either `text` or `template`, not both"),
         ({"values": {"a": 1}}, "`values` belong to a `template`: name it"),
         ({"extension": "12a"}, "extension '12a' is not numeric: give digits only"),
@@ -117,6 +121,23 @@ def test_a_bad_multimedia_message_is_refused(arguments: dict[str, Any], words: s
     """The error says what to change."""
     with pytest.raises(InvalidMessage, match=re.escape(words)):
         Mms(**{"to": A, "subject": "hello", "parts": [Part("1.txt", b"a")], **arguments})
+
+
+@pytest.mark.parametrize("character", [chr(code) for code in range(0x20) if chr(code) not in "\t\n\r"])
+def test_control_characters_are_refused_by_name(character: str) -> None:
+    """No control character leaves, in whatever a message says, a filled template included."""
+    named = rf"holds .* \(U\+{ord(character):04X}\), a control character"
+    with pytest.raises(InvalidMessage, match=f"^`text` {named}"):
+        Sms(to=A, text=f"14{character}39")
+    with pytest.raises(InvalidMessage, match=f"^`text` {named}"):
+        Sms(to=A, template="otp").worded(f"14{character}39")
+    with pytest.raises(InvalidMessage, match=f"^`subject` {named}"):
+        Mms(to=A, subject=f"14{character}39", parts=[Part("1.txt", b"a")])
+
+
+def test_lines_and_tabs_stay() -> None:
+    """The ends of lines, as any system writes them, and tabs are part of a text."""
+    assert Sms(to=A, text="1439\r\n\tagain\n").text == "1439\r\n\tagain\n"
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])

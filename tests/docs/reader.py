@@ -14,20 +14,33 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import yaml
+from typer.testing import CliRunner
 
+from notify_core.cli.app import app
 from notify_core.config import load_config
 from tests.docs.pages import ROOT, Block
 
-SANDBOX = "http://127.0.0.1:8025"  # as the pages write it; here it takes a free port
+GATEWAY, RECEIVER, SHOP_AT = (f"http://127.0.0.1:{port}" for port in (8025, 8026, 8000))  # as the pages write them
+SHOP = f"{sys.executable} docs/examples/shop/run.py --free-ports"
+PATIENCE = 30.0
+"""Seconds after which what a page shows does not come."""
 NOT_TYPED = ("make setup", "make test", "make bench", "git clone", "pip install", "cd ")
 """What has its effect already where the tests run, or would run them again."""
+
+_SHELLS = re.compile(r"[|<>;&$*`()]")
 
 _UNSTEADY = (
     (re.compile(r"\b\d{16}\b"), "<task>"),
@@ -39,54 +52,99 @@ _UNSTEADY = (
 )
 
 
+@dataclass(frozen=True)
+class Program:
+    """A command that goes on in the background, on free ports: by what in its output it is ready, and where it is.
+
+    ``addresses``: as the pages write them, with the pattern that finds the real ones.
+    """
+
+    ready: str
+    options: tuple[str, ...]
+    addresses: Mapping[str, str]
+
+
+_ANY = r"(http://127\.0\.0\.1:\d+)"
+SANDBOX = Program("# Submissions that it accepts:\n", ("--port", "0"), {GATEWAY: _ANY})
+PROGRAMS: Mapping[str, Program] = {
+    "notify sandbox": SANDBOX,
+    "notify serve": Program("Serving ", ("--port", "0"), {RECEIVER: _ANY}),
+    "notify worker": Program("Sending ", (), {}),
+    "make shop": Program("The shop is open", (), {GATEWAY: f"SANDBOX_URL={_ANY}", SHOP_AT: f"open at {_ANY}"}),
+}
+_ENDS = ("--help", "--list-faults")
+_LOOKS = ("notify outbox list", "notify outbox show", "notify optout list", "notify store check", "curl http")
+"""What only looks, and so is repeated until what runs in the background has brought about what the page shows."""
+
+
 @dataclass
 class Reader:
-    """``folder`` holds a copy of config/; ``environment`` is what commands see."""
+    """``folder`` holds a copy of config/ and of the examples; ``environment`` is what commands see."""
 
     folder: Path
     environment: dict[str, str]
     namespace: dict[str, Any] = field(default_factory=dict)
-    url: str = SANDBOX
+    addresses: dict[str, str] = field(default_factory=dict)
     exit_code: int = 0
-    gateway: subprocess.Popen[str] | None = None
+    running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
     def follow(self, block: Block, page: str) -> None:
         """Do what a block says."""
         if block.language == "console":
             self._type_all(block.text)
             return
-        text = block.text.replace(SANDBOX, self.url)
+        text = self._here(block.text)
         if block.file:
             (self.folder / block.file).write_text(text, "utf-8")
-        if block.language == "python" and not block.file:
+        if block.language == "python" and not block.file and not _is_excerpt(text):
             exec(compile(text, f"{page}:{block.line}", "exec"), self.namespace)  # noqa: S102 - a page of this project
         if block.language == "yaml":
             self._configure(text)
 
     def leave(self) -> None:
         """Stop what still runs."""
-        if self.gateway is not None:
-            self.gateway.terminate()
-            self.gateway.communicate(timeout=10)
-            self.gateway = None
+        for program in PROGRAMS.values():
+            self._stop(program)
+
+    def _here(self, text: str) -> str:
+        """``text`` with the addresses of what runs here."""
+        for written, real in self.addresses.items():
+            text = text.replace(written, real)
+        return text
 
     def _type_all(self, text: str) -> None:
         for command, shown in commands(text):
-            printed = self._type(command.replace(SANDBOX, self.url))
+            printed = self._type(self._here(command), shown)
+            ends = time.monotonic() + PATIENCE
+            while printed is not None and command.startswith(_LOOKS) and not matches(shown, printed):
+                if not self.running or time.monotonic() > ends:
+                    break
+                threading.Event().wait(0.1)
+                printed = self._type(self._here(command), shown)
             if printed is not None:
                 assert matches(shown, printed), f"$ {command}\n--- the page shows\n{shown}\n--- it prints\n{printed}"
 
-    def _type(self, command: str) -> str | None:
+    def _type(self, command: str, shown: str) -> str | None:
         if command.startswith(NOT_TYPED):
             return None
-        if command.startswith("notify sandbox") and "--list-faults" not in command:
-            return self._start(command)
+        program = next((PROGRAMS[name] for name in PROGRAMS if command.startswith(name)), None)
+        if program and not any(option in command for option in _ENDS):
+            return self._start(command, program, shown)
         if command.startswith("curl "):
             return _curl(command)
         if exported := re.fullmatch(r"export (.*)", command):
             self.environment |= dict(each.split("=", 1) for each in shlex.split(exported[1]))
             return ""
+        if command.startswith("notify ") and not _SHELLS.search(command):
+            return self._notify(*shlex.split(command)[1:])
         return self._run(command.replace("make demo", f"{sys.executable} {ROOT}/docs/examples/demo.py"))
+
+    def _notify(self, *arguments: str) -> str:
+        """A command without anything of the shell's, in this process: starting Python takes longer than it."""
+        with patch.dict(os.environ, self.environment), chdir(self.folder):
+            done = CliRunner().invoke(app, arguments, prog_name="notify")
+        self.exit_code = done.exit_code
+        return done.output
 
     def _run(self, command: str) -> str:
         done = subprocess.run(  # noqa: S603 - a command of a page of this project
@@ -102,21 +160,35 @@ class Reader:
         self.exit_code = done.returncode
         return done.stdout
 
-    def _start(self, command: str) -> str:
-        """Start a gateway in the background; what it prints until it is ready."""
-        self.leave()
-        self.gateway = subprocess.Popen(  # noqa: S603 - as above
-            [*shlex.split(command), "--port", "0"],
+    def _start(self, command: str, program: Program, shown: str) -> str:
+        """Start a program in the background; what it prints until it is ready, and has printed what is shown."""
+        self._stop(program)
+        started = subprocess.Popen(  # noqa: S603 - as above
+            [*shlex.split(command.replace("make shop", SHOP)), *program.options],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self.gateway.stdout is not None
-        lines = list(iter(self.gateway.stdout.readline, "# Submissions that it accepts:\n"))
-        self.url = next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-        self.environment["SANDBOX_URL"] = os.environ["SANDBOX_URL"] = self.url
-        return "".join([*lines, "# Submissions that it accepts:\n"])
+        self.running[program.ready] = started
+        assert started.stdout is not None
+        too_late = threading.Timer(PATIENCE, started.kill)
+        too_late.start()
+        printed = ""
+        while not (program.ready in printed and matches(shown, printed)) and (line := started.stdout.readline()):
+            printed += line
+        too_late.cancel()
+        for written, pattern in program.addresses.items():
+            if found := re.search(pattern, printed):
+                self.addresses[written] = found[1]
+        if program is SANDBOX:
+            self.environment["SANDBOX_URL"] = os.environ["SANDBOX_URL"] = self._here(GATEWAY)
+        return printed
+
+    def _stop(self, program: Program) -> None:
+        if started := self.running.pop(program.ready, None):
+            started.terminate()
+            started.communicate(timeout=PATIENCE)
 
     def _configure(self, text: str) -> None:
         """Load a configuration. Raises ``ConfigError`` where it cannot work."""
@@ -131,9 +203,10 @@ class Reader:
 
 def reader(folder: Path) -> Reader:
     """A reader in an empty folder."""
-    shutil.copytree(ROOT / "config", folder / "config")
+    for shipped in ("config", "docs/examples"):
+        shutil.copytree(ROOT / shipped, folder / shipped, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "SANDBOX_URL": SANDBOX}
+    environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "SANDBOX_URL": GATEWAY}
     environment |= {"IPYY_ACCOUNT": "sandbox", "IPYY_PASSWORD": "sandbox-secret", "COLUMNS": "100"}
     return Reader(folder, environment)
 
@@ -168,10 +241,30 @@ def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return under | over | both
 
 
+_CURL = ArgumentParser("curl", exit_on_error=False)
+_CURL.add_argument("url")
+_CURL.add_argument("-s", action="store_true")
+_CURL.add_argument("-X", dest="method")
+_CURL.add_argument("-H", dest="headers", action="append", default=[])
+_CURL.add_argument("-d", dest="body")
+_CURL.add_argument("--json")
+
+
+def _is_excerpt(text: str) -> bool:
+    """Whether a block shows a part of an example, which is executed as a whole."""
+    return any(text in file.read_text("utf-8") for file in (ROOT / "docs/examples").rglob("*.py"))
+
+
 def _curl(command: str) -> str:
-    """What ``curl [-d BODY] URL`` prints."""
-    _, *words = shlex.split(command)
-    body = words[words.index("-d") + 1].encode() if "-d" in words else None
-    with urlopen(Request(words[-1], body)) as answer:  # noqa: S310 - an address of loopback
-        printed: str = answer.read().decode()
-    return printed
+    """What ``curl [-X METHOD] [-H HEADER]… [-d BODY | --json BODY] URL`` prints."""
+    words = _CURL.parse_args(shlex.split(command)[1:])
+    headers = dict(header.split(": ", 1) for header in words.headers)
+    headers |= {"Content-Type": "application/json"} if words.json else {}
+    body = words.body or words.json
+    request = Request(words.url, body and body.encode(), headers, method=words.method)  # noqa: S310 - of loopback
+    try:
+        with urlopen(request) as answer:  # noqa: S310 - as above
+            return str(answer.read().decode())
+    except HTTPError as refusal:
+        with refusal:
+            return refusal.read().decode()

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 import notify_core
 from docs import generate
-from notify_core.config import FileSettings, RouteSettings, StoreSettings
+from notify_core.config import FileSettings, RouteSettings, ServerSettings, StoreSettings, WebhookSettings
 from notify_core.sandbox import KINDS
-from notify_core.settings import AccountSettings, Limit
+from notify_core.settings import AccountSettings
+from notify_core.states import FINAL, MOVES
 from tests.docs.pages import ROOT, Page
 
 CONFIGURATION = Page("docs/reference/configuration.md")
@@ -26,7 +27,8 @@ SANDBOX = Page("docs/reference/sandbox.md")
 
 def models() -> Iterator[type[BaseModel]]:
     """Every model of the YAML."""
-    yield from (FileSettings, RouteSettings, StoreSettings, AccountSettings, Limit)
+    yield from (FileSettings, RouteSettings, StoreSettings, WebhookSettings, ServerSettings, AccountSettings)
+    yield from generate.COMMON
     for model in generate.providers().values():
         yield model
         yield from generate.blocks_within(model)
@@ -57,6 +59,14 @@ def test_what_is_generated_is_current() -> None:
     """Every generated file, and every marked part of a page, is as ``make docs`` writes it now."""
     assert generate.outdated() == []
     assert generate.main(["--check"]) == 0
+
+
+def test_the_diagram_of_states_shows_every_move_and_no_other() -> None:
+    """The arrows are the legal moves, and it begins in queued and ends where nothing follows."""
+    (diagram,) = (block for block in Page("docs/design.md").blocks if block.text.startswith("stateDiagram-v2"))
+    arrows = set(re.findall(r"^ +(\S+) --> (\S+)$", diagram.text, re.MULTILINE))
+    moves = {(before, after) for before, following in MOVES.items() for after in following}
+    assert arrows == moves | {("[*]", "queued")} | {(state, "[*]") for state in FINAL}
 
 
 def test_every_public_name_is_documented() -> None:

@@ -73,7 +73,7 @@ class TestAcme(TransportContract):
             calls.Send(CODE),
             asked=ASKED,
             reply=Reply(body='{"code": 3003, "message": "余额不足"}'.encode("gbk")),
-            outcome=SendError("余额不足", scope=Scope.ACCOUNT, code="3003"),
+            outcome=SendError("余额不足", scope=Scope.ACCOUNT, retry=Retry.LATER, code="3003"),
         ),
         Case(
             "credit",
@@ -200,9 +200,9 @@ class TestXml(TransportContract):
             outcome=Balance(units=Decimal(120)),
         ),
         Case(
-            "a control character",
-            calls.Send(Sms(to="+8613800000001", text="1439 and \x07")),
-            outcome=InvalidMessage("(U+0007), which XML cannot carry"),
+            "a character that XML lacks",
+            calls.Send(Sms(to="+8613800000001", text="1439 and \uffff")),
+            outcome=InvalidMessage("(U+FFFF), which"),
         ),
         Case(
             "an extension",

@@ -151,6 +151,15 @@ def test_a_code_is_looked_up(code: str, scope: Scope, retry: Retry, shown: str) 
     assert "words" in error.description
 
 
+def test_a_code_may_say_that_credit_is_wanting() -> None:
+    """Then it may do later, and the error carries a credit of 0: such gateways do not say how much is left."""
+    broke = Code(scope=Scope.ACCOUNT, credit=True)
+    error = codes.error({"102": broke}, "102", "", "")
+    assert (error.retry, error.credit) == (Retry.LATER, Decimal(0))
+    assert codes.error({"102": broke}, "103", "", "").credit is None
+    assert broke.model_copy(update={"retry": "never"}).verdict is Retry.NEVER
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -125,6 +125,8 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
         {"codes": {"3": "acount"}},
         ["codes.3.scope: expected 'message', 'recipient', 'transport',"],
     ),
+    ({"codes": {"3": {"scope": "recipient", "credit": True}}}, ["codes.3: credit: true says that the account surely"]),
+    ({"codes": {"3": {"scope": "account", "credit": True, "sent": "unknown"}}}, ["it belongs to scope: account"]),
     ({"codes": {"3": {"scope": "account", "retry": "now"}}}, ["codes.3.retry: expected 'never' or 'later'"]),
     ({"country": "+86"}, ["country: expected the digits of a country code, such as 86"]),
     ({"send": MISSING}, ["send: is missing: How a message is submitted"]),

@@ -51,6 +51,14 @@ def test_reports_are_pulled(module: ModuleType, body: str, account: Account, htt
     assert provider.form == {"action": "query", "userid": "1234", "account": "test", "password": MD5_OF_TEST}
 
 
+@pytest.mark.parametrize("module", [xml, json], ids=["xml", "json"])
+def test_a_pull_asks_for_its_batch(module: ModuleType, account: Account, http: Any, provider: Any) -> None:
+    """The account's ``batch`` is the gateway's statusNum."""
+    provider.answers = [JSON_REPORTS.encode()]
+    module.status(account(pull={"reports": "30s", "batch": 500}), http, "")
+    assert provider.form["statusNum"] == "500"
+
+
 def test_reports_of_one_submission_are_asked_for_by_its_task(account: Account, http: Any, provider: Any) -> None:
     """The task id travels as it is, opaque."""
     provider.answers = [JSON_REPORTS.encode()]

@@ -125,7 +125,7 @@ def test_threads_share_one_envelope(account: Account) -> None:
     assert made == [shape.filled(settings, message) for message in messages]
 
 
-@pytest.mark.parametrize("character", ["\0", "\x0b", "\x1f", "\uffff"])
+@pytest.mark.parametrize("character", ["\ufffe", "\uffff"])
 def test_what_xml_cannot_carry_is_refused(character: str) -> None:
     """The character is named by its number."""
     with pytest.raises(InvalidMessage, match=rf"\(U\+{ord(character):04X}\), which XML cannot carry"):

@@ -14,14 +14,14 @@ from notify_core.store import statements
 from notify_core.store.bulk import Bulk
 
 ONLY_POSTGRESQL = {"NOW", "LOCK", "LOCK_ACCOUNT", "RING"}
-SMALL = ("notify_workers", "notify_opt_outs", "notify_ids")
-"""Tables that have as many rows as there are workers, or that are listed whole when they are asked for."""
+SMALL = ("notify_workers", "notify_opt_outs", "notify_ids", "notify_balances")
+"""Tables that have as many rows as there are workers or accounts, or that are listed whole when they are asked for."""
 
 
 def named() -> Iterator[tuple[str, object]]:
     """Every statement by its name, those for SQLite where the databases differ."""
     for name, found in vars(statements).items():
-        if name.isupper() and not name.startswith("_") and name not in ONLY_POSTGRESQL | {"FILTERS"}:
+        if name.isupper() and not name.startswith("_") and name not in ONLY_POSTGRESQL | {"FILTERS", "ARRIVED"}:
             if isinstance(found, Mapping):
                 yield from ((f"{name}[{key}]", each) for key, each in found.items() if key != "postgresql")
             elif isinstance(found, Bulk | ClauseElement):
@@ -34,6 +34,7 @@ STATEMENTS = dict(named()) | {
         f"filtered[{name}]": statements.filtered([], [f"wanted_{name}"])
         for name in ("recipient", "message", "key", "task_id", "since", "below")
     },
+    **{f"arrived[{name}]": statements.arrived([f"wanted_{name}"]) for name in ("since", "below")},
 }
 
 

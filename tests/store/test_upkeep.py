@@ -85,7 +85,7 @@ def test_purge_in_small_steps(store: Store, clock: Clock, monkeypatch: pytest.Mo
 
 
 def test_purge_of_the_mailbox(store: Store, clock: Clock) -> None:
-    """Inbound messages, parked reports, dealt-with payloads and told notices go by their own age."""
+    """Inbound messages, parked reports, dealt-with payloads and notices go by their own age."""
     with store._database.writing() as connection:
         for id_, received in enumerate((clock.now, clock.now + 100)):
             same = {
@@ -103,7 +103,7 @@ def test_purge_of_the_mailbox(store: Store, clock: Clock) -> None:
                 ("inbound", {"sender": number(1), "text": "TD"}),
                 (
                     "notices",
-                    {"kind": "reported", "target": "", "subject_id": 1, "body": "", "due": 0, "done": received},
+                    {"kind": "reported", "target": "", "subject_id": 1, "body": "", "due": 0, "at": received},
                 ),
             ):
                 table = metadata.tables[f"notify_{name}"]

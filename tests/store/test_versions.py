@@ -148,7 +148,7 @@ def test_no_store(empty_url: str) -> None:
 def test_older_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is older than the code is refused with how to upgrade it."""
     monkeypatch.setattr(schema, "KNOWN", ("0000", schema.HEAD))
-    words = "is at 0000, the code needs 0001: run `notify store upgrade`"
+    words = "is at 0000, the code needs 0002: run `notify store upgrade`"
     for use in (Store, Store.create):
         with of_version(url, "0000"), pytest.raises(StoreError, match=words):
             use(url)
@@ -156,7 +156,7 @@ def test_older_store(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_newer_store(url: str) -> None:
     """A store that is newer than the code is refused by all that could touch it."""
-    words = r"is at 9999, which is newer than this code \(0001\): upgrade notify-core"
+    words = r"is at 9999, which is newer than this code \(0002\): upgrade notify-core"
     for use in (Store, Store.create, Store.upgrade):
         with of_version(url, "9999"), pytest.raises(StoreError, match=words):
             use(url)

@@ -83,7 +83,11 @@ def _read(reply: Reply) -> dict[str, Any]:
 
 def _accepted(answer: Mapping[str, Any]) -> Accepted:
     refused = {number: _error(error) for number, error in answer.get("refused", {}).items()}
-    return Accepted(task_id=answer["id"], count=answer.get("count"), refused=refused, raw=answer["raw"])
+    left = answer.get("balance")
+    balance = None if left is None else Decimal(left)
+    return Accepted(
+        task_id=answer["id"], count=answer.get("count"), refused=refused, balance=balance, raw=answer["raw"]
+    )
 
 
 def _error(answer: Mapping[str, Any], reply: Reply | None = None) -> SendError:
@@ -95,6 +99,7 @@ def _error(answer: Mapping[str, Any], reply: Reply | None = None) -> SendError:
         code=answer.get("code", ""),
         raw=reply.body.decode() if reply else "",
         recipients=tuple(answer.get("recipients", ())),
+        credit=Decimal(answer["credit"]) if "credit" in answer else None,
     )
 
 

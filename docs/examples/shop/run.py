@@ -1,0 +1,102 @@
+"""Runs the example shop with all that it needs: ``make shop``, or ``python docs/examples/shop/run.py``.
+
+Four programs: the shop, a worker that sends, a receiver of the reports that gateways push, and a gateway to send by.
+The database ``shop.db`` is made in the current directory. Each program listens on its usual port, or on a free one
+where that is taken; with ``--free-ports`` all take free ones. Ctrl-C ends them all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+import uvicorn
+
+USUAL = (8000, 8025, 8026)
+FOLDER = Path(__file__).parent
+NOTIFY = (sys.executable, "-m", "notify_core")
+PUSHES = "push/clinic/the-example-needs-no-secret"
+
+
+def main(arguments: list[str]) -> None:
+    """Start everything, say where it is, and wait for Ctrl-C or SIGTERM."""
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
+    shop, gateway, receiver = (free(0 if "--free-ports" in arguments else port) for port in USUAL)
+    os.environ["NOTIFY_CONFIG"] = os.path.relpath(FOLDER / "notify.yaml")
+    os.environ["SANDBOX_URL"] = at(gateway)
+    with suppress(KeyboardInterrupt), ExitStack() as running:
+        running.enter_context(program("gateway", "sandbox", "--port", str(gateway), ready="# Submissions"))
+        subprocess.run([*NOTIFY, "store", "init"], check=True)  # noqa: S603 - a command of this project
+        running.enter_context(program("receiver", "serve", "--port", str(receiver), ready="Serving"))
+        running.enter_context(program("worker", "worker", "--verbose", ready="Sending"))
+        introduce(at(gateway), f"{at(receiver)}/{PUSHES}")
+        listener = socket.create_server(("127.0.0.1", shop))
+        print("In another terminal, in this directory:")
+        print(f"  export NOTIFY_CONFIG={os.environ['NOTIFY_CONFIG']} SANDBOX_URL={at(gateway)}")
+        print(f"The shop is open at {at(shop)}. Ctrl-C closes it.", flush=True)
+        open_shop(listener)
+
+
+def free(port: int) -> int:
+    """The port, or a free one where it is taken."""
+    try:
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            return int(listener.getsockname()[1])
+    except OSError:
+        return free(0)
+
+
+def at(port: int) -> str:
+    """The address of a port of this machine."""
+    return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def program(name: str, *command: str, ready: str) -> Iterator[None]:
+    """A command of ``notify`` that runs meanwhile; entered once it has written a line that begins with ``ready``."""
+    with subprocess.Popen(  # noqa: S603 - a command of this project
+        [*NOTIFY, *command], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        assert started.stdout is not None  # noqa: S101 - for type checkers: it is a pipe
+        if not any(line.startswith(ready) for line in started.stdout):
+            raise SystemExit(f"{name} did not start")
+        teller = threading.Thread(target=tell, args=(name, started.stdout))
+        teller.start()
+        try:
+            yield
+        finally:
+            started.terminate()
+            teller.join()
+
+
+def tell(name: str, lines: Iterable[str]) -> None:
+    """Show what a program writes, with its name before it."""
+    for line in lines:
+        print(f"{name:<8} | {line}", end="", flush=True)
+
+
+def introduce(gateway: str, address: str) -> None:
+    """Tell the gateway where to push reports to, as one tells a provider on paper."""
+    account = json.dumps({"name": "sandbox", "push_url": address})
+    with urlopen(f"{gateway}/sandbox/accounts", account.encode()):  # noqa: S310 - of this machine
+        pass
+
+
+def open_shop(listener: socket.socket) -> None:
+    """Serve the shop until Ctrl-C or SIGTERM."""
+    sys.path.insert(0, str(FOLDER))
+    uvicorn.Server(uvicorn.Config("shop:app", log_level="warning")).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

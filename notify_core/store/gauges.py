@@ -1,0 +1,37 @@
+"""How full the store is, and how late: what a monitor asks for every few seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from notify_core.states import State
+from notify_core.store import queries, statements
+
+UNAPPLIED = ("waiting", "unreadable")
+"""The states of a payload that is not applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauges:
+    """What is open: deliveries by state, and payloads that are kept and not applied by state.
+
+    ``late`` is how many seconds the oldest queued delivery is overdue, 0.0 where none is.
+    """
+
+    open: Mapping[State, int]
+    payloads: Mapping[str, int]
+    late: float
+
+
+def read(connection: Connection, now: float) -> Gauges:
+    """The gauges at the time ``now``."""
+    due = connection.scalar(statements.EARLIEST_DUE)
+    payloads = {row.state: row.total for row in connection.execute(statements.UNAPPLIED)}
+    return Gauges(
+        open=queries.open_counts(connection),
+        payloads={state: payloads.get(state, 0) for state in UNAPPLIED},
+        late=0.0 if due is None else max(0.0, now - due),
+    )
