@@ -56,10 +56,18 @@ class Message:
         """The same message, to leave at once."""
         return self if self.send_at is None else self._altered(send_at=None)
 
+    @classmethod
+    def restored(cls, **values: object) -> Self:
+        """A message of all these values, which were valid when they were kept: checking them anew costs 20 µs."""
+        message = object.__new__(cls)
+        for name, put in _slots(cls):  # type: ignore[arg-type] # a class is hashable, whatever its values are
+            put(message, values[name])
+        return message
+
     def _altered(self, **changes: object) -> Self:
-        """The same message with other values, known to be valid: checking all of it anew costs 20 µs."""
+        """The same message with other values, known to be valid."""
         twin = object.__new__(type(self))
-        for name, put in _slots(type(self)):  # type: ignore[arg-type] # a class is hashable, whatever its values are
+        for name, put in _slots(type(self)):  # type: ignore[arg-type] # likewise
             put(twin, changes[name] if name in changes else getattr(self, name))
         return twin
 

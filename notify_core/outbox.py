@@ -210,7 +210,7 @@ class Outbox:
 
     def _told(self, result: Result, numbers: Mapping[str, int]) -> Result:
         """The result with the numbers that its deliveries have in the store, and listeners told of it."""
-        deliveries = tuple(replace(delivery, id=numbers[delivery.recipient]) for delivery in result.deliveries)
+        deliveries = tuple(delivery.numbered(numbers[delivery.recipient]) for delivery in result.deliveries)
         numbered = replace(result, deliveries=deliveries)
         self._tell("sent", result=numbered)
         return numbered
@@ -351,6 +351,8 @@ def planned(ordered: Callable[[], Sequence[Path]]) -> Plan:
 
     def plan(message: Message) -> Sequence[Intent]:
         order = ordered()
+        if len(order) == 1:  # whether it can carry the message, the walk says
+            return [intended(order[0], said(order[0].worded(message)))]
         found = [(path, fit) for path in order if (fit := _carried(path, message))]
         found.sort(key=_without_credit)
         intents: dict[str, Intent] = {}

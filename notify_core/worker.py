@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import queue
 import random
 import signal
 import threading
@@ -41,8 +40,8 @@ LIMIT = 30.0
 
 _CLAIM, _LARGE_CLAIM = 200, 5_000
 """Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time."""
-_RESULTS, _DELIVERIES, _GATHER = 50, 5_000, 0.05
-"""What is recorded at once: so many results or deliveries, or what came within so many seconds."""
+_DELIVERIES, _GATHER = 5_000, 0.1
+"""What is recorded at once: so many deliveries, or what came within so many seconds."""
 _LOOK = 5.0
 """Seconds after which the queue is looked at even if no bell rang, and between two sweeps."""
 _TROUBLE = 1.0
@@ -138,49 +137,55 @@ class _Counter:
 class _Recorder:
     """Writes results down, many at once; while the store fails it keeps them and tries again.
 
-    ``again`` is called when something went back into the queue.
+    It is not woken for each result: that would cost the senders more than the writing. ``again`` is called when
+    something went back into the queue.
     """
 
     def __init__(self, store: Store, again: Callable[[], None]) -> None:
         self._store = store
         self._again = again
-        self._queue: queue.SimpleQueue[list[Outcome] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting: list[Outcome] = []
+        self._deliveries = 0
+        self._some, self._enough = threading.Event(), threading.Event()
+        self._closing = False
         self._gives_up = float("inf")
         self._thread = threading.Thread(target=self._run, name="notify-recorder", daemon=True)
         self._thread.start()
 
     def put(self, outcomes: list[Outcome]) -> None:
-        self._queue.put(outcomes)
+        with self._lock:
+            first = not self._waiting
+            self._waiting += outcomes
+            self._deliveries += sum(len(outcome.deliveries) for outcome in outcomes)
+            enough = self._deliveries >= _DELIVERIES
+        if first:
+            self._some.set()
+        if enough:
+            self._enough.set()
 
     def close(self, until: float) -> None:
         """Write what is left, and try until then (monotonic seconds)."""
         self._gives_up = until
-        self._queue.put(None)
+        self._closing = True
+        self._enough.set()
+        self._some.set()
         self._thread.join(max(0.0, until - time.monotonic()) + _TROUBLE)
 
     def _run(self) -> None:
-        going = True
-        while going:
-            outcomes, going = self._gathered()
-            self._write(outcomes)
+        while not self._closing:
+            self._some.wait()
+            self._enough.wait(_GATHER)
+            self._write(self._taken())
+        self._write(self._taken())
 
-    def _gathered(self) -> tuple[list[Outcome], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], False
-        outcomes, results, until = list(first), 1, time.monotonic() + _GATHER
-        deliveries = sum(len(outcome.deliveries) for outcome in first)
-        while results < _RESULTS and deliveries < _DELIVERIES:
-            try:
-                more = self._queue.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                break
-            if more is None:
-                return outcomes, False
-            outcomes += more
-            results += 1
-            deliveries += sum(len(outcome.deliveries) for outcome in more)
-        return outcomes, True
+    def _taken(self) -> list[Outcome]:
+        with self._lock:
+            outcomes, self._waiting, self._deliveries = self._waiting, [], 0
+            if not self._closing:
+                self._some.clear()
+                self._enough.clear()
+        return outcomes
 
     def _write(self, outcomes: list[Outcome]) -> None:
         while outcomes:

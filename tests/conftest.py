@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import postgresql
+from tests.core.gateway import Gateway, accepts
+
 ENVIRONMENT = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "NOTIFY_CONFIG"),
@@ -23,6 +26,27 @@ ENVIRONMENT = (
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of the one server of all tests, its database ``postgres``, which stays empty."""
+    with postgresql.running(without=postgresql.UNSAFE) as address:
+        yield address
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway that takes everything until it is given another script."""
+    with Gateway(script=[accepts("first")]) as running:
+        yield running
+
+
+@pytest.fixture
+def backup() -> Iterator[Gateway]:
+    """Another one."""
+    with Gateway(script=[accepts("second")]) as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

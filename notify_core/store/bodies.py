@@ -13,6 +13,7 @@ from notify_core.errors import InvalidMessage, StoreError
 from notify_core.messages import Message, Mms, Part, Sms
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json = json.JSONDecoder().decode
 
 
 def written(message: Message) -> str:
@@ -29,7 +30,7 @@ def rebuilt(kind: str, body: str, to: Iterable[str], send_at: float | None) -> M
     if not body:
         raise StoreError("the text of this message was wiped: it cannot be sent again")
     time = None if send_at is None else datetime.fromtimestamp(send_at, UTC)
-    return _READERS[kind](json.loads(body), to=to, send_at=time)
+    return _READERS[kind](_json(body), to=tuple(to), send_at=time)
 
 
 def fingerprint(kind: str, body: str, to: Iterable[str]) -> str:
@@ -61,13 +62,14 @@ def _write_mms(message: Message) -> str:
     return _compact({"subject": mms.subject, "extension": mms.extension, "parts": parts})
 
 
+def _read_sms(facts: Mapping[str, Any], **address: Any) -> Sms:
+    return Sms.restored(**facts, template="", values={}, **address)
+
+
 def _read_mms(facts: Mapping[str, Any], **address: Any) -> Mms:
-    parts = [Part(name, b64decode(content)) for name, content in facts["parts"]]
-    return Mms(subject=facts["subject"], extension=facts["extension"], parts=parts, **address)
+    parts = tuple(Part(name, b64decode(content)) for name, content in facts["parts"])
+    return Mms.restored(subject=facts["subject"], extension=facts["extension"], parts=parts, **address)
 
 
 _WRITERS: Mapping[str, Callable[[Message], str]] = {Sms.kind: _write_sms, Mms.kind: _write_mms}
-_READERS: Mapping[str, Callable[..., Message]] = {
-    Sms.kind: lambda facts, **address: Sms(**facts, **address),
-    Mms.kind: _read_mms,
-}
+_READERS: Mapping[str, Callable[..., Message]] = {Sms.kind: _read_sms, Mms.kind: _read_mms}

@@ -1,20 +1,37 @@
 """One statement for many rows, at the speed of the driver.
 
 SQLite runs the statement for each row; the driver is given it as it is, because SQLAlchemy's own way with parameters
-costs more than the insert. PostgreSQL runs it once, with an array for each column.
+costs more than the insert. PostgreSQL runs it once, with all rows in one JSON text, which is cheaper to write than an
+array for each column.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Executable, Table, bindparam, func, select, true
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Executable,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.types import TypeEngine
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Values = Mapping[str, ColumnElement[Any]]
 """The values of the row that a statement is run for, by name."""
@@ -44,7 +61,7 @@ class Bulk:
             sql, values = self._sqlite
             connection.exec_driver_sql(sql, list(map(values, rows)))
         else:
-            connection.execute(self._postgresql, {name: [row[name] for row in rows] for name in self._kinds})
+            connection.execute(self._postgresql, {"rows": _json(rows)})
 
     @cached_property
     def _sqlite(self) -> tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
@@ -55,8 +72,9 @@ class Bulk:
 
     @cached_property
     def _postgresql(self) -> Executable:
-        arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in self._kinds.items()]
-        given = func.unnest(*arrays).table_valued(*self._kinds, name="given").render_derived()
+        columns = [column(name, kind) for name, kind in self._kinds.items()]
+        rows = func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
+        given = rows.table_valued(*columns, name="given").render_derived(with_types=True)
         statement: Executable = self._for_rows(dict(given.c.items()))
         return statement
 

@@ -298,11 +298,6 @@ class _Group:
         self.samples.append(self._rebuilt([next(iter(self.deliveries))]))
         self.options.extend((intent, intent.rules) for intent in plan(self.samples[0]))
 
-    def add(self, recipient: str, delivery: int, expires_at: float | None) -> None:
-        self.deliveries[recipient] = delivery
-        if expires_at is not None:
-            self.ends[recipient] = expires_at
-
     def message(self, recipients: Iterable[str]) -> Message:
         to = tuple(recipients)
         return self.samples[0] if self.samples[0].to == to else self._rebuilt(to)
@@ -337,7 +332,7 @@ class _Taking:
         self._connection = connection
         self._now = now
         self.over: list[_Over] = []
-        self.expired = self._expire([number for number, *_, ends in rows if ends is not None and ends <= now])
+        self.expired = self._expire([row[0] for row in rows if row[4] is not None and row[4] <= now])
         self._groups = self._grouped(rows)
         for group in self._groups:
             group.ask(plan)
@@ -351,7 +346,7 @@ class _Taking:
 
         A second delivery of equal content to one recipient is a group of its own: a message names each once.
         """
-        contents = self._contents({row.message_id for row in rows})
+        contents = self._contents({row[1] for row in rows})
         groups: dict[tuple[int, int], list[_Group]] = defaultdict(list)
         ended = set(self.expired)
         for number, message, recipient, attempts, expires_at in rows:
@@ -359,15 +354,19 @@ class _Taking:
                 continue
             content = contents[message]
             same = groups[content.id, attempts]
-            group = next((each for each in same if recipient not in each.deliveries), None)
-            if group is None:
+            for group in same:
+                if recipient not in group.deliveries:
+                    break
+            else:
                 same.append(group := _Group(content, attempts))
-            group.add(recipient, number, expires_at)
+            group.deliveries[recipient] = number
+            if expires_at is not None:
+                group.ends[recipient] = expires_at
         return [group for same in groups.values() for group in same]
 
     def _contents(self, messages: Iterable[int]) -> dict[int, Row[*tuple[Any, ...]]]:
         """What the messages say, by id: the same row for all that say the same."""
-        rows = self._connection.execute(statements.CONTENTS, {"messages": messages})
+        rows = self._connection.execute(statements.CONTENTS, {"messages": messages}).all()
         kinds: dict[tuple[Any, ...], Row[*tuple[Any, ...]]] = {}
         return {row.id: kinds.setdefault(tuple(row)[1:], row) for row in rows}
 
@@ -537,7 +536,7 @@ class _Recording:
         self._submissions = dict(zip(self._attempts, reserve(connection, len(self._attempts)), strict=True))
 
     def _read(self, deliveries: Sequence[int]) -> dict[int, tuple[int | None, str]]:
-        rows = self._connection.execute(statements.CLAIMED, {"deliveries": deliveries})
+        rows = self._connection.execute(statements.CLAIMED, {"deliveries": deliveries}).all()
         return {number: (token, state) for number, token, state in rows}
 
     def _movable(self, outcome: Outcome) -> list[int]:
@@ -563,18 +562,22 @@ class _Recording:
         rows: dict[State, list[dict[str, Any]]] = defaultdict(list)
         for outcome, moved in self._moves:
             same = self._facts(outcome)
-            rows[outcome.state] += [{"delivery": number, **same} for number in moved]
+            if len(moved) < _ALIKE:
+                rows[outcome.state] += [{"delivery": number, **same} for number in moved]
+            else:
+                self._connection.execute(statements.RECORD_ALIKE[outcome.state], {"deliveries": moved, **same})
         for state, facts in rows.items():
             statements.RECORD[state].run(self._connection, facts)
 
     def _facts(self, outcome: Outcome) -> dict[str, Any]:
-        last = outcome.attempts[-1] if outcome.attempts else None
+        last, reason = outcome.attempts[-1] if outcome.attempts else None, _reason(outcome.error)
         return {
             "token": outcome.token,
             "tries": len(outcome.attempts),
             "by": last.path if last else None,
             "submission": self._submissions.get(id(last)),
-            **_reason(outcome.error),
+            "why": reason["code"],
+            "words": reason["description"],
             "now": self._now,
             "until": self._now + outcome.after,
         }
@@ -640,6 +643,8 @@ class _Recording:
 
 
 _LEFT = (State.ACCEPTED, State.IN_DOUBT)
+_ALIKE = 20
+"""Deliveries of one outcome from which on one statement for all of them costs less than a row for each."""
 
 
 def _reason(error: SendError | None) -> dict[str, str]:

@@ -52,6 +52,7 @@ class Database:
         self._open = _OPENERS[self.dialect]
         self._options = (synchronous, busy)
         self._process = os.getpid()
+        self._closed = False
         self._connections = self._open(self.url, *self._options)
         self._left_behind: list[_Connections] = []
 
@@ -76,12 +77,15 @@ class Database:
         return self.dialect != "sqlite" or Path(str(self.url.database)).exists()
 
     def close(self) -> None:
-        """Close every connection of this process. They are opened again where it goes on."""
+        """Close every connection of this process. Nothing is done here after that."""
+        self._closed = True
         if self._process == os.getpid():
             self._connections.close()
 
     def _own(self) -> _Connections:
         """This process's connections. Those of the process that forked it must not even be closed here (SQLite)."""
+        if self._closed:
+            raise StoreError(f"{self.address}: the store was closed: open another, or close it when all is done")
         if self._process != os.getpid():
             self._left_behind.append(self._connections)
             self._connections = self._open(self.url, *self._options)

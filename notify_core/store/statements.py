@@ -214,45 +214,51 @@ def _move(after: State) -> Update:
 MOVE: Mapping[State, Update] = {state: _move(state) for state in State if origins(state)}
 
 
-def _record(after: State) -> Bulk:
+def _recorded(after: State, given: Values, which: ColumnElement[bool]) -> Update:
     """The same by the worker that has them, with the request that decided."""
-
-    def statement(given: Values) -> Update:
-        again = {"claim": null(), "due": given["until"]} if after is State.QUEUED else {}
-        return (
-            update(deliveries)
-            .values(
-                state=_named(after),
-                worker=null(),
-                attempts=_d.attempts + given["tries"],
-                path=func.coalesce(given["by"], _d.path),
-                submission_id=func.coalesce(given["submission"], _d.submission_id),
-                code=given["code"],
-                description=given["description"],
-                changed=given["now"],
-                **again,
-            )
-            .where(_d.id == given["delivery"], _d.claim == given["token"], _is_one_of(origins(after)))
+    again = {"claim": null(), "due": given["until"]} if after is State.QUEUED else {}
+    return (
+        update(deliveries)
+        .values(
+            state=_named(after),
+            worker=null(),
+            attempts=_d.attempts + given["tries"],
+            path=func.coalesce(given["by"], _d.path),
+            submission_id=func.coalesce(given["submission"], _d.submission_id),
+            code=given["why"],
+            description=given["words"],
+            changed=given["now"],
+            **again,
         )
+        .where(which, _d.claim == given["token"], _is_one_of(origins(after)))
+    )
 
-    return Bulk(_OUTCOME, statement)
+
+def _record(after: State) -> Bulk:
+    """For deliveries with an outcome each."""
+    return Bulk({"delivery": _Id, **_OUTCOME}, lambda given: _recorded(after, given, _d.id == given["delivery"]))
+
+
+def _record_alike(after: State) -> Update:
+    """For many deliveries with one outcome."""
+    given = {name: bindparam(name, type_=kind) for name, kind in _OUTCOME.items()}
+    return _recorded(after, given, among_ids(_d.id, "deliveries"))
 
 
 _OUTCOME: Mapping[str, TypeEngine[Any]] = {
-    "delivery": _Id,
     "token": _Id,
     "tries": _Id,
     "by": Text(),
     "submission": _Id,
-    "code": Text(),
-    "description": Text(),
+    "why": Text(),
+    "words": Text(),
     "now": Double(),
     "until": Double(),
 }
 
-RECORD: Mapping[State, Bulk] = {
-    state: _record(state) for state in (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.QUEUED)
-}
+_OUTCOMES = (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.QUEUED)
+RECORD: Mapping[State, Bulk] = {state: _record(state) for state in _OUTCOMES}
+RECORD_ALIKE: Mapping[State, Update] = {state: _record_alike(state) for state in _OUTCOMES}
 
 HAND_BACK = (
     update(deliveries)

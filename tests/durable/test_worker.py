@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from notify_core import Notifier, Sms, State
 from notify_core.config import RouteSettings
@@ -20,6 +25,7 @@ from notify_core.errors import Retry, Scope, SendError
 from notify_core.outbox import LATER, LONGEST, SOON, Repetition, Terms
 from notify_core.results import Delivery, Result
 from notify_core.store import Filter, Way
+from notify_core.store.database import Database
 from notify_core.worker import Processes, Worker
 from tests.core.gateway import Gateway, accepts, after, cut, refuses, waits
 from tests.durable.conftest import Opened
@@ -274,6 +280,49 @@ def test_a_worker_that_lost_its_lease_begins_anew(url: str, gateway: Gateway, op
         go.set()
         settled(notifier, State.ACCEPTED, State.IN_DOUBT, State.ACCEPTED)
     assert sorted(gateway.sent_to) == [number(0), number(2)]
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[None]:
+    """Somebody else holds the write lock of a SQLite store."""
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def _shut(url: str) -> Iterator[None]:
+    """The PostgreSQL database has cut every connection and takes none, as while its server is restarted."""
+    name = make_url(url).database
+    with psycopg.connect(url.replace("+psycopg", "").replace(f"/{name}?", "/postgres?"), autocommit=True) as other:
+        other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield
+        other.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def test_a_store_that_fails_for_a_while_stops_nothing(
+    url: str, gateway: Gateway, opened: Opened, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker keeps what it cannot record until the store is back; then it records it, and sends what is new."""
+    monkeypatch.setattr("notify_core.worker._TROUBLE", 0.05)
+    notifier = opened(url, {"clinic": gateway})
+    store = notifier.outbox.store
+    store.close()
+    store._database = Database(url, busy=0.05)
+    go = threading.Event()
+    gateway.script = [after(go, accepts()), accepts()]
+    notifier.enqueue(sms(1))
+    with working(notifier, threads=1):
+        until(lambda: len(gateway.received) == 1)
+        with (_locked if url.startswith("sqlite") else _shut)(url):
+            go.set()
+            until(lambda: "unrecorded" in [getattr(record, "action", "") for record in caplog.records])
+        settled(notifier, State.ACCEPTED)
+        notifier.enqueue(sms(2))
+        settled(notifier, State.ACCEPTED, State.ACCEPTED)
+    assert sorted(gateway.sent_to) == [number(1), number(2)]
 
 
 def test_a_worker_needs_a_thread(sqlite: str, gateway: Gateway, opened: Opened) -> None:

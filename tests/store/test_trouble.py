@@ -83,10 +83,10 @@ def test_password_is_not_shown() -> None:
     assert "postgresql+psycopg://me:***@127.0.0.1:1/notify: the database cannot be reached" in str(caught.value)
 
 
-def test_no_such_database(postgresql: str) -> None:
+def test_no_such_database(postgresql_server: str) -> None:
     """A server without the database says so, and what to do."""
     with pytest.raises(StoreError, match="no database of that name: create it"):
-        Store(postgresql.replace("/postgres?", "/nothing?"))
+        Store(postgresql_server.replace("/postgres?", "/nothing?"))
 
 
 def test_directory_that_is_missing(tmp_path: Path) -> None:
@@ -231,6 +231,17 @@ def test_fork(url: str) -> None:
     """A store that was used before a fork works in the child, and in the parent after it."""
     root = str(Path(__file__).parents[2])
     assert run(FORKING.format(root=root, url=url)) == "2 3\n"
+
+
+def test_closed(url: str) -> None:
+    """A store that was closed says so, to whoever goes on with it."""
+    store = Store(url)
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="the store was closed: open another"):
+        put(store, 1)
+    with pytest.raises(StoreError, match="the store was closed"):
+        store.open_counts()
 
 
 def test_no_number_in_any_repr(url: str) -> None:

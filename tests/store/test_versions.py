@@ -28,11 +28,11 @@ def empty_sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def empty_postgresql_url(postgresql: str) -> Iterator[str]:
+def empty_postgresql_url(postgresql_server: str) -> Iterator[str]:
     """The address of an empty database."""
-    with psycopg.connect(postgresql.replace("+psycopg", ""), autocommit=True) as connection:
+    with psycopg.connect(postgresql_server.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty")
-        yield postgresql.replace("/postgres?", "/empty?")
+        yield postgresql_server.replace("/postgres?", "/empty?")
         connection.execute("DROP DATABASE empty WITH (FORCE)")
 
 
