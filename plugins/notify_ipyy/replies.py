@@ -49,7 +49,7 @@ class Answer:
 
 def text(fields: Fields, name: str) -> str:
     """The field of that name (in lower case) without blanks around it, empty where there is none."""
-    value = fields.get(name, "")
+    value = fields.get(name) or ""
     return (value if isinstance(value, str) else words(value)).strip()
 
 
