@@ -43,8 +43,8 @@ format: $(STAMP) ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --quiet --fix --exit-zero
 	@$(BIN)/ruff format
 
-bench: $(STAMP) ## Measure the speed against plain requests and plain zeep
-	@$(PY) -m tests.bench
+bench: $(STAMP) ## Measure the speed against plain requests and plain zeep (PEERS=1: and other packages that are installed)
+	@$(PY) -m tests.bench $(if $(PEERS),--peers)
 
 chaos: $(STAMP) ## Try what is promised about durable delivery amid kills, faults and restarts; SEED=N repeats one
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED))

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import direct, durable, footprint
+from tests.bench import direct, durable, footprint, peers
 from tests.bench.rounds import Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -57,8 +57,13 @@ def measured(measures: Mapping[str, Callable[[], list[Row]]]) -> list[Row]:
 def _shown(rows: list[Row]) -> None:
     table = Table("measured", "figure", "target", "")
     for row in rows:
-        table.add_row(row.name, row.figure, row.target, "kept" if row.kept else "[red]missed[/red]")
+        table.add_row(row.name, row.figure, row.target, _verdict(row).replace("missed", "[red]missed[/red]"))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _verdict(row: Row) -> str:
+    """Whether it keeps to its target, if it has one."""
+    return ("kept" if row.kept else "missed") if row.target else ""
 
 
 def _written(rows: list[Row]) -> None:
@@ -68,7 +73,7 @@ def _written(rows: list[Row]) -> None:
         "",
     ]
     lines += ["| measured | figure | target | |", "|---|---|---|---|"]
-    lines += [f"| {row.name} | {row.figure} | {row.target} | {'kept' if row.kept else 'missed'} |" for row in rows]
+    lines += [f"| {row.name} | {row.figure} | {row.target} | {_verdict(row)} |" for row in rows]
     page = PAGE.read_text("utf-8")
     before, after = page.partition(BEGIN)[0], page.partition(END)[2]
     PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]), "utf-8")
@@ -80,10 +85,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds a ratio is the median of")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--only", metavar="WORDS", default="", help="measure only what has these words in its name")
+    parser.add_argument("--peers", action="store_true", help="also what others make of it, where they are installed")
     arguments = parser.parse_args()
-    measures = {name: run for name, run in _measures(arguments.rounds).items() if arguments.only in name}
+    every = _measures(arguments.rounds) | ({"peers": peers.compared} if arguments.peers else {})
+    measures = {name: run for name, run in every.items() if arguments.only in name}
     if not measures or (arguments.write and arguments.only):
-        parser.error(f"--only has no --write, and is one of: {'; '.join(_measures(0))}")
+        parser.error(f"--only has no --write, and is one of: {'; '.join(every)}")
     rows = measured(measures)
     _shown(rows)
     if arguments.write:
