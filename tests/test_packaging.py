@@ -41,6 +41,12 @@ def test_the_wsdl_travels_with_the_code(wheel: ZipFile) -> None:
     assert "notify_ipyy/service.wsdl" in wheel.namelist()
 
 
+def test_the_pages_of_the_dashboard_travel_with_the_code(wheel: ZipFile) -> None:
+    """The dashboard works from an installed wheel."""
+    pages = {f"notify_core/serve/templates/{name}.html" for name in ("login", "overview", "delivery", "trouble")}
+    assert pages | {"notify_core/serve/dashboard.css"} <= set(wheel.namelist())
+
+
 def test_every_entry_point_names_a_module_of_the_wheel(wheel: ZipFile) -> None:
     """The command, the transports and pytest's plugin are where the metadata says."""
     modules = [target.partition(":")[0].replace(".", "/") for target in _entry_points(wheel)]

@@ -11,7 +11,7 @@ import pytest
 from notify_core import State
 from notify_core.errors import StoreError
 from notify_core.messages import Report
-from notify_core.states import MOVES, IllegalMove, origins
+from notify_core.states import MOVES, IllegalMove
 from notify_core.store import Outcome, Payload, Store
 from tests.store.workshop import Clock, emptied, number, outcome, put, states, take, taken
 
@@ -198,36 +198,34 @@ class Door:
     raises: bool = False
 
 
-HAD_A_REQUEST = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED)
-"""The states, of those made here, in which the gateway's task id is known."""
+QUEUED, SENDING, IN_DOUBT = (State.QUEUED,), (State.SENDING,), (State.IN_DOUBT,)
+RESOLVED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.ABANDONED)
+"""What may be said of a delivery in doubt. All this is written out, and not read from the table that is tried."""
 
 DOORS: Mapping[str, Door] = {
-    "claim": Door(claim, State.SENDING, origins(State.SENDING)),
-    "cancel": Door(cancel, State.CANCELLED, origins(State.CANCELLED), raises=True),
-    "hasten": Door(hasten, State.QUEUED, (State.QUEUED,), raises=True),
-    "hand back": Door(hand_back, State.QUEUED, origins(State.QUEUED)),
-    "opt out": Door(opt_out, State.SUPPRESSED, origins(State.SUPPRESSED)),
+    "claim": Door(claim, State.SENDING, QUEUED),
+    "cancel": Door(cancel, State.CANCELLED, QUEUED, raises=True),
+    "hasten": Door(hasten, State.QUEUED, QUEUED, raises=True),
+    "hand back": Door(hand_back, State.QUEUED, SENDING),
+    "opt out": Door(opt_out, State.SUPPRESSED, QUEUED),
     **{
-        f"resolve as {state}": Door(
-            resolve(state), state, (State.IN_DOUBT,) if state in MOVES[State.IN_DOUBT] else (), raises=True
-        )
+        f"resolve as {state}": Door(resolve(state), state, IN_DOUBT if state in RESOLVED else (), raises=True)
         for state in State
     },
-    **{
-        f"record {state}": Door(record(state), state, origins(state))
-        for state in (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.QUEUED)
-    },
+    "record accepted": Door(record(State.ACCEPTED), State.ACCEPTED, SENDING + IN_DOUBT),
+    "record rejected": Door(record(State.REJECTED), State.REJECTED, SENDING),
+    "record in doubt": Door(record(State.IN_DOUBT), State.IN_DOUBT, SENDING),
+    "record queued": Door(record(State.QUEUED), State.QUEUED, SENDING),
     **{
         f"record {state} by another claim": Door(record_by_another(state), state, ())
         for state in (State.ACCEPTED, State.REJECTED, State.IN_DOUBT, State.QUEUED)
     },
-    **{
-        f"report {state}": Door(report(state), state, [each for each in origins(state) if each in HAD_A_REQUEST])
-        for state in (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED)
-    },
+    "report accepted": Door(report(State.ACCEPTED), State.ACCEPTED, ()),
+    "report delivered": Door(report(State.DELIVERED), State.DELIVERED, (State.ACCEPTED,)),
+    "report undelivered": Door(report(State.UNDELIVERED), State.UNDELIVERED, (State.ACCEPTED,)),
     # Time passes by these: they come last.
-    "expire": Door(expire, State.EXPIRED, origins(State.EXPIRED)),
-    "lapse": Door(lapse, State.IN_DOUBT, (State.SENDING,)),
+    "expire": Door(expire, State.EXPIRED, QUEUED),
+    "lapse": Door(lapse, State.IN_DOUBT, SENDING),
 }
 
 
@@ -254,11 +252,11 @@ def test_every_door_that_does_not(store: Store, clock: Clock, state: State) -> N
         assert states(store) == {patient.id: state}, name
 
 
-def test_every_legal_move_has_a_door() -> None:
-    """No move of the table is left out here but those that only a report about a doubt makes, which people make too."""
+def test_the_table_is_what_the_doors_make() -> None:
+    """The table has no move for which there is no door here, and none is made that is not in it."""
     made = {(before, door.to) for door in DOORS.values() for before in door.before}
-    assert {(before, after) for before, following in MOVES.items() for after in following} <= made
-    assert all(after in MOVES[before] for before, after in made if (before, after) != (State.QUEUED, State.QUEUED))
+    table = {(before, after) for before, following in MOVES.items() for after in following}
+    assert made - {(State.QUEUED, State.QUEUED)} == table
 
 
 @pytest.mark.parametrize("name", [name for name, door in DOORS.items() if door.raises])
