@@ -277,7 +277,7 @@ class Stage:
         began = time.monotonic()
         for gateway in self._gateways:
             gateway.call("POST", "accounts", refusal="")
-        while (left := self._left()) and time.monotonic() - began < QUIET:
+        while (left := sum(self._left().values())) and time.monotonic() - began < QUIET:
             progress("coming to rest", 1 - left / self._size.deliveries)
             self._hasten()
             self._take_in()
@@ -286,13 +286,23 @@ class Stage:
             time.sleep(0.5)
         return time.monotonic() - began
 
-    def _left(self) -> int:
+    def _left(self) -> Counter[str]:
         """How much is still on its way: to the gateways, from them, and to the listeners."""
         counts = self._store.open_counts()
-        coming = sum(len(gateway.call("GET", "reports")) for gateway in self._gateways) + (not self.postman.idle)
         with self._store._database.reading() as connection:
-            inside = int(connection.scalar(_UNSETTLED) or 0) + int(connection.scalar(_UNTOLD) or 0)
-        return counts[State.QUEUED] + counts[State.SENDING] + coming + inside
+            unsettled, untold = (int(connection.scalar(each) or 0) for each in (_UNSETTLED, _UNTOLD))
+        return Counter(
+            {
+                "to be sent": counts[State.QUEUED] + counts[State.SENDING],
+                "to be pulled": sum(len(gateway.call("GET", "reports")) for gateway in self._gateways),
+                "to be pushed": int(not self.postman.idle),
+                "to be matched": unsettled,
+                "to be told": untold,
+            }
+        )
+
+    def _shown_left(self) -> str:
+        return ", ".join(f"{count:,} {what}" for what, count in self._left().items() if count) or "nothing"
 
     def _hasten(self) -> None:
         """As a person does who knows that the gateways are back: what waits for its turn under a limit still waits."""
@@ -376,6 +386,7 @@ class Stage:
             "told to a listener": f"{len(found.heard):,}, {again:,} of them again",
             "pulls taken in from files": f"{self._told.calls['files']:,}",
             "reports that died with their reader": f"{sum(lost(found, told) for told in found.told):,}",
+            "left when all was quiet": self._shown_left(),
             "workers with a wrong clock": f"{self.crew.astray:,}",
             **{what.value: f"{self._happened[what]:,}" for what in What if what is not What.FAULT},
         }
@@ -452,7 +463,10 @@ def _limits(size: Size) -> dict[str, list[dict[str, Any]]]:
 # --- what the store says
 
 _r, _s, _n = tables.reports.c, tables.submissions.c, tables.notices.c
-_recorded = exists().where(_s.task_id == _r.task_id, _s.account == _r.account)
+_d = tables.deliveries.c
+_recorded = exists().where(
+    _s.task_id == _r.task_id, _s.account == _r.account, _d.submission_id == _s.id, _d.recipient == _r.recipient
+)
 _UNSETTLED = select(func.count()).where(_r.delivery_id.is_(None), _recorded)
 """Reports that came before their submission was recorded, and have not found it yet."""
 _WAITING: Sequence[tuple[Table, str, ColumnElement[bool]]] = (

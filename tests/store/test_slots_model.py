@@ -21,7 +21,7 @@ some = st.integers(0, 1000)
 OTHER = {"clinic.json": "backup.json", "backup.json": "clinic.json"}
 
 
-STEPS: Any = settings(STEADY, max_examples=40, stateful_step_count=30)
+STEPS: Any = settings(STEADY, max_examples=25, stateful_step_count=25)
 
 
 class Failover(Traffic):
@@ -105,6 +105,7 @@ def test_any_traffic_with_failover(store: Store, clock: Clock) -> None:
     class Fresh(Failover):
         def __init__(self) -> None:
             emptied(store)
+            clock.now = Clock().now
             super().__init__()
 
     Fresh.store, Fresh.clock = store, clock
