@@ -51,8 +51,16 @@ def tried_again(store: Store, number: int) -> int | None:
 
 
 def _again(notifier: Notifier, store: Store, rejected: Stored) -> int:
-    way, message = rejected.way, _timely(store.message(rejected.id))
-    again = notifier.enqueue(message, route=way.route, via=way.via, key=_key(rejected.id), priority=rejected.priority)
+    way, ends = rejected.way, rejected.expires_at
+    again = notifier.enqueue(
+        _timely(store.message(rejected.id)),
+        route=way.route,
+        via=way.via,
+        key=_key(rejected.id),
+        priority=rejected.priority,
+        # Whoever orders it after that time wants it all the same: then the route says how long.
+        expires_at=ends if ends and ends > datetime.now(UTC) else None,
+    )
     return again.deliveries[0]
 
 

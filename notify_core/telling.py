@@ -17,18 +17,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from notify_core.errors import StoreError
 from notify_core.plugins import Plugins
 from notify_core.redaction import located
-from notify_core.store import Notice, Store
+from notify_core.store import LISTENERS, Notice, Store
 from notify_core.turn import Turn
 
 log = logging.getLogger("notify")
-
-LISTENERS: Final = ""
-"""The target of notices for the listeners."""
 
 _LOOK, _OFTEN = 5.0, 0.1
 """Seconds after which the notices are looked at even if nothing is new, and before which they are not, whatever is."""

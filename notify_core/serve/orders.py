@@ -23,7 +23,10 @@ def _ago(value: object) -> object:
     """A span such as ``2h`` is the time that was so long ago."""
     if isinstance(value, str) and _SPAN.fullmatch(value):
         seconds: float = TypeAdapter(Duration).validate_python(value)
-        return datetime.now(UTC) - timedelta(seconds=seconds)
+        try:
+            return datetime.now(UTC) - timedelta(seconds=seconds)
+        except OverflowError:
+            raise ValueError("that is before the year 1") from None
     return value
 
 
@@ -66,7 +69,7 @@ class NewMessage(Strict):
 class Page(Strict):
     """How many, and from where on."""
 
-    below: int | None = None
+    below: Annotated[int, Field(ge=1)] | None = None
     most: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
@@ -80,7 +83,7 @@ class Wanted(Page):
     to: str = ""
     since: Moment | None = None
     until: Moment | None = None
-    message: int | None = None
+    message: Annotated[int, Field(ge=1)] | None = None
     key: str = ""
     task_id: str = ""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from notify_core.phones import mask
 from notify_core.store import statements
+from notify_core.store.outbox import LAST_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -35,7 +36,7 @@ class Arrival:
 
 def listed(connection: Connection, account: str, since: datetime | None, below: int | None, most: int) -> list[Arrival]:
     """The newest ``most`` that fit, newest first."""
-    found = {"account": account or None, "since": since and since.timestamp(), "below": below}
+    found = {"account": account or None, "since": since and since.timestamp(), "below": below and min(below, LAST_ID)}
     values = {f"wanted_{name}": value for name, value in found.items() if value is not None}
     rows = connection.execute(statements.arrived(values), {**values, "most": most})
     return [_arrival(row) for row in rows]

@@ -27,6 +27,7 @@ from notify_core.store.bodies import storable
 from notify_core.store.bulk import Bulk
 from notify_core.store.database import reserve
 from notify_core.store.notices import Draft, Targets
+from notify_core.store.outbox import LAST_ID
 
 Origin = Literal["pull", "push"]
 Hook = Literal["status", "inbound", "push"]
@@ -134,6 +135,11 @@ class Parked:
 def keep(connection: Connection, now: float, payload: Payload) -> int:
     """Keep a payload as it came: its number."""
     number = reserve(connection, 1)[0]
+    _add(connection, now, number, payload)
+    return number
+
+
+def _add(connection: Connection, now: float, number: int, payload: Payload) -> None:
     row = {
         "id": number,
         "account": payload.account,
@@ -146,12 +152,16 @@ def keep(connection: Connection, now: float, payload: Payload) -> int:
         "received": now,
     }
     connection.execute(statements.ADD_PAYLOAD, row)
-    return number
 
 
-def extend(connection: Connection, number: int, payload: Payload) -> None:
-    """Put what is in ``payload`` in the place of what was kept: another reply came."""
-    connection.execute(statements.EXTEND_PAYLOAD, {"payload": number, **_contents(payload)})
+def extend(connection: Connection, now: float, number: int, payload: Payload) -> None:
+    """Put what is in ``payload`` in the place of what was kept: another reply came.
+
+    Where nothing of it is left, for what was kept by itself was read and forgotten, it is kept anew.
+    """
+    facts = {"payload": number, **_contents(payload)}
+    if not connection.execute(statements.EXTEND_PAYLOAD, facts).rowcount:
+        _add(connection, now, number, payload)
 
 
 def _contents(payload: Payload) -> dict[str, Any]:
@@ -174,8 +184,7 @@ def unreadable(connection: Connection, number: int, error: str) -> None:
 
 def payload(connection: Connection, number: int) -> Payload:
     """One payload. Raises ``StoreError`` where there is none of that number."""
-    row = connection.execute(statements.PAYLOAD, {"payload": number}).one_or_none()
-    if row is None:
+    if number > LAST_ID or (row := connection.execute(statements.PAYLOAD, {"payload": number}).one_or_none()) is None:
         raise _no_payload(number)
     facts = {name: getattr(row, name) for name in ("id", "account", "transport", "origin", "hook", "state", "error")}
     request = json.loads(row.request)
@@ -185,7 +194,11 @@ def payload(connection: Connection, number: int) -> Payload:
 def listed(connection: Connection, states: Collection[str], below: int | None, most: int) -> list[Kept]:
     """The newest ``most`` payloads in one of ``states`` (any, where none is given), newest first."""
     open_only = bool(states) and "applied" not in states
-    facts = {"states": list(states or ("waiting", "applied", "unreadable")), "below": below or 2**62, "most": most}
+    facts = {
+        "states": list(states or ("waiting", "applied", "unreadable")),
+        "below": min(below or LAST_ID, LAST_ID),
+        "most": most,
+    }
     rows = connection.execute(statements.PAYLOADS[open_only], facts).mappings()
     return [Kept(**{**row, "received": _time(row["received"])}) for row in rows]
 

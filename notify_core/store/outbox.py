@@ -21,6 +21,10 @@ _ROWS = 10_000
 """Rows that are written at a time, so that memory does not grow with a list of recipients."""
 
 
+LAST_ID = 2**63 - 1
+"""The largest id that either database has room for."""
+
+
 class NoDelivery(StoreError):
     """There is no delivery of that id."""
 
@@ -259,7 +263,8 @@ def _move(connection: Connection, now: float, state: State, deliveries: Sequence
 
 def _check_moves(connection: Connection, deliveries: Sequence[int], after: State, allowed: set[State]) -> None:
     """Let nobody else change the deliveries, and raise if one of them cannot go to ``after`` from where it is."""
-    found = {row.id: State(row.state) for row in connection.execute(statements.STATES, {"deliveries": deliveries})}
+    known = [delivery for delivery in deliveries if delivery <= LAST_ID]
+    found = {row.id: State(row.state) for row in connection.execute(statements.STATES, {"deliveries": known})}
     for delivery in deliveries:
         if delivery not in found:
             raise NoDelivery(delivery)

@@ -13,7 +13,7 @@ from notify_core.messages import Message
 from notify_core.phones import mask
 from notify_core.states import FINAL, State
 from notify_core.store import bodies, statements
-from notify_core.store.outbox import NoDelivery, Way
+from notify_core.store.outbox import LAST_ID, NoDelivery, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +93,18 @@ def _values(wanted: Filter) -> dict[str, Any]:
         "way": str(wanted.way) if wanted.way else "",
         "path": wanted.path,
         "key": wanted.key,
-        "message": wanted.message,
+        "message": wanted.message and min(wanted.message, LAST_ID),
         "task_id": wanted.task_id,
         "since": wanted.since and wanted.since.timestamp(),
         "until": wanted.until and wanted.until.timestamp(),
-        "below": wanted.below,
+        "below": wanted.below and min(wanted.below, LAST_ID),
     }
     return {f"wanted_{name}": value for name, value in values.items() if value not in ("", None)}
 
 
 def delivery(connection: Connection, number: int) -> Stored:
     """One delivery. Raises ``StoreError`` where there is none of that id."""
-    rows = connection.execute(statements.THE_DELIVERY, {"delivery": number}).all()
+    rows = connection.execute(statements.THE_DELIVERY, {"delivery": number}).all() if number <= LAST_ID else ()
     if not rows:
         raise NoDelivery(number)
     return _stored(rows[0])

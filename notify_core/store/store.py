@@ -271,8 +271,8 @@ class Store:
 
     def extend(self, number: int, payload: Payload) -> None:
         """Put ``payload`` in the place of what was kept under that number: another reply came."""
-        with self._writing() as (connection, _now):
-            mailbox.extend(connection, number, payload)
+        with self._writing() as (connection, now):
+            mailbox.extend(connection, now, number, payload)
 
     def forget(self, number: int) -> None:
         """Remove a payload in which nothing was."""

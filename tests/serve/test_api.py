@@ -208,7 +208,9 @@ def test_pages(client: Client) -> None:
         ("sate=queued", "sate: unknown name; did you mean 'state'?"),
         ("state=quued", "state.0: Input should be 'queued'"),
         ("since=yesterday", "since: "),
+        ("since=99999999999d", "since: that is before the year 1"),
         ("most=0", "most: "),
+        ("below=-1", "below: "),
         ("to=12345", "is not a valid phone number"),
         ("route=default&via=clinic.xml", "give either a route or via"),
     ],
@@ -233,8 +235,9 @@ def test_the_life_of_a_delivery(client: Client, gateway: LocalGateway, notifier:
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/cancel"), ("POST", "/retry")])
 def test_a_delivery_that_is_not_there(client: Client, method: str, path: str) -> None:
     """An id of no delivery has status 404, whatever is asked of it."""
-    status, words = client.refused(method, f"/deliveries/4711{path}")
-    assert (status, words) == (404, "there is no delivery 4711: `notify outbox list` shows those there are")
+    for number in (4711, 10**20):
+        status, words = client.refused(method, f"/deliveries/{number}{path}")
+        assert (status, words) == (404, f"there is no delivery {number}: `notify outbox list` shows those there are")
 
 
 def test_what_is_queued_is_taken_back(client: Client) -> None:
@@ -258,6 +261,18 @@ def test_what_was_rejected_is_tried_again(client: Client, gateway: LocalGateway,
     accepted = notifier.send(Sms(to=B, text="明天九点")).deliveries[0].id
     status, words = client.refused("POST", f"/deliveries/{accepted}/retry")
     assert (status, "only what is queued or rejected is tried again" in words) == (409, True)
+
+
+def test_what_is_tried_again_expires_as_it_was_to(client: Client, file: Path) -> None:
+    """A new delivery of what was rejected leaves no later than the old one could; once that is past, by its route."""
+    times = ("2040-01-01T00:00:00+00:00", "2040-01-02T00:00:00+00:00")
+    first, second = (client.post("/messages", {**MESSAGE, "expires_at": at}, 201)["deliveries"][0] for at in times)
+    with closing(connect(file)) as database, database:
+        database.execute("UPDATE notify_deliveries SET state = 'rejected'")
+        database.execute("UPDATE notify_deliveries SET expires_at = 1.0 WHERE id = ?", [second])
+    new = [client.post(f"/deliveries/{number}/retry")["enqueued"] for number in (first, second)]
+    found = [client.get(f"/deliveries/{number}")["delivery"]["expires_at"] for number in new]
+    assert found == [times[0], None]
 
 
 def test_a_doubt_is_resolved(client: Client, gateway: LocalGateway, notifier: Notifier) -> None:

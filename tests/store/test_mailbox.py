@@ -35,6 +35,14 @@ def test_payload_is_extended(store: Store) -> None:
     assert (store.payload(number_).body, store.payload(number_).request) == (b"onetwo", {"replies": [3, 3]})
 
 
+def test_payload_that_was_forgotten_is_extended(store: Store) -> None:
+    """Another reply is kept even where what was kept of its pull was forgotten meanwhile."""
+    number_ = store.keep(payload(body=b"one"))
+    store.forget(number_)
+    store.extend(number_, payload(body=b"onetwo"))
+    assert (store.payload(number_).body, store.payload(number_).state) == (b"onetwo", "waiting")
+
+
 def test_payloads_are_listed(store: Store) -> None:
     """Payloads are listed by state, newest first, with their size and without their bodies."""
     ids = [store.keep(payload(body=b"x" * size)) for size in range(4)]
@@ -76,6 +84,8 @@ def test_payload_that_is_not_there(store: Store) -> None:
     for act in (store.payload, lambda number_: store.apply(number_, [report(1)])):
         with pytest.raises(StoreError, match="there is no payload 77: `notify outbox payloads` shows those there are"):
             act(77)
+    with pytest.raises(StoreError, match=f"there is no payload {10**20}:"):
+        store.payload(10**20)
 
 
 def test_document_of_a_payload() -> None:

@@ -76,8 +76,9 @@ def test_facts_of_a_delivery(store: Store, world: dict[str, list[int]], clock: C
 def test_no_such_delivery(store: Store) -> None:
     """An id that there is not says where to look for one that there is."""
     for ask in (store.delivery, store.timeline, store.message):
-        with pytest.raises(StoreError, match="there is no delivery 7: `notify outbox list`"):
-            ask(7)
+        for number_ in (7, 10**20):
+            with pytest.raises(StoreError, match=f"there is no delivery {number_}: `notify outbox list`"):
+                ask(number_)
 
 
 def test_open_counts(store: Store, world: dict[str, list[int]], worker: Worker) -> None:
