@@ -198,11 +198,11 @@ class Receiver:
     def _begin(self, door: _Door, request: Request) -> Future[bytes]:
         """Have a push stored by a thread of our own: the words that answer it."""
         with self._lock:
-            if self._under_way >= _WAITING:
-                raise _NotTaken(f"{_WAITING} others are under way")
             if self._threads is None or self._process != os.getpid():  # threads do not survive a fork
                 self._threads, self._process = ThreadPoolExecutor(_THREADS, "notify-push"), os.getpid()
                 self._under_way = 0
+            if self._under_way >= _WAITING:
+                raise _NotTaken(f"{_WAITING} others are under way")
             future = self._threads.submit(self._store, door.account, request)
             self._under_way += 1
         future.add_done_callback(self._ended)

@@ -40,6 +40,9 @@ _FIRST, _LONGEST = 1.0, 900.0
 _WEARY, _RESTED = 1.0, 30.0
 """Seconds for which one who hears nothing at all is left alone: they double, up to the most."""
 
+_STUCK = 300.0
+"""Seconds without a word of what is being told, after which another worker may have the turn."""
+
 
 class Unheard(Exception):
     """What was told was not heard; the text says why.
@@ -204,6 +207,7 @@ class Teller:
         self._refused: list[tuple[Notice, Unheard]] = []
         self._look_at = self._soonest = 0.0
         self._again: list[float] = []
+        self._word = 0.0
         self._awake = False
         self._until: float | None = None
 
@@ -233,11 +237,20 @@ class Teller:
     def _round(self) -> None:
         self._note()
         if self._under_way:
-            self._turn.keep()
+            self._stay()
         now = time.monotonic()
         room = self._pace.room(len(self._under_way))
         if room > 0 and now >= max(self._look_at, self._pace.rests_until):
             self._look(room, now)
+
+    def _stay(self) -> None:
+        """Keep the turn while there are words of what is told: who never returns must not silence every worker."""
+        if time.monotonic() < self._word + _STUCK:
+            self._turn.keep()
+        elif self._turn.held:
+            words = "%s: no word for %.0f s, so another worker may tell them. Does a listener wait for ever?"
+            log.error(words, self._audience.name, _STUCK, extra={"action": "stuck"})
+            self._turn.end()
 
     # --- finding what is due
 
@@ -250,6 +263,8 @@ class Teller:
             else:
                 self._look_at, self._soonest = now + self._turn.seconds / 4, now + _TAKEN
             return
+        if not self._under_way:
+            self._word = now
         for notice in due:
             self._under_way.add(notice.id)
             self._voices.say(notice)
@@ -289,6 +304,7 @@ class Teller:
         return len(self._heard) + len(self._refused) < len(self._under_way)
 
     def _keep(self, told: _Told) -> None:
+        self._word = time.monotonic()
         self._pace.note(told.failure)
         if told.failure is None:
             self._heard.append(told.notice.id)

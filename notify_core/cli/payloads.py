@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,8 +78,8 @@ def replay(
     """Read payloads again and apply what they say, such as after an upgrade that can read them.
 
     Nothing is asked of the gateway. What was applied before is recognised and changes nothing. A file
-    notify-unkept-….json has what the store could not take when it came: it is taken now. Exit code 1: one of them still
-    could not be read or applied.
+    notify-unkept-….json has what the store could not take when it came: it is taken now, and the file removed. Exit
+    code 1: one of them still could not be read or applied.
 
     Examples:
       notify outbox replay 17
@@ -92,7 +93,7 @@ def replay(
     unkept = None if every or payload.isdecimal() else _in_file(payload)
     with Notifier(load(config)) as notifier:
         store = notifier.outbox.store
-        numbers = _open(store) if every else [store.keep(unkept) if unkept else int(payload)]
+        numbers = _open(store) if every else [_taken_in(store, unkept, payload) if unkept else int(payload)]
         found = [_replayed(notifier.mailbox, number) for number in numbers]
     if as_json:
         terminal.show_json({"replayed": [_document(*each) for each in found]})
@@ -117,6 +118,14 @@ def _in_file(name: str) -> Payload:
         raise Misuse(f"{name}: {error.strerror}: give the id of a payload, or the file that has it") from None
     except ValueError:
         raise Misuse(f"{name}: this is no file that notify kept a payload in: notify-unkept-….json is one") from None
+
+
+def _taken_in(store: Store, unkept: Payload, file: str) -> int:
+    """The number that the store gives it. The file goes: what has no time of its own would count twice, if taken twice."""
+    number = store.keep(unkept)
+    with suppress(OSError):
+        Path(file).unlink()
+    return number
 
 
 def _open(store: Store) -> list[int]:

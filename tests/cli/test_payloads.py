@@ -189,3 +189,4 @@ def test_reports_that_no_store_takes(outbox: LocalGateway, folder: Path, monkeyp
     ended = notify("outbox", "replay", file.name)
     assert ended.code == 0
     assert ended.out.endswith("1 report and 0 inbound messages of 1 were news; 1 delivery changed.\n")
+    assert not file.exists()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -256,6 +257,28 @@ def test_of_two_workers_one_tells(url: str, gateway: Gateway, opened: Opened) ->
     for line in range(4):
         own = [text for text in told if int(text[-2:]) % 4 == line]
         assert own == sorted(own)
+
+
+def test_a_listener_that_never_returns_silences_no_other_worker(
+    url: str, gateway: Gateway, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its worker says so and lets the turn go; another worker tells its own listeners."""
+    monkeypatch.setattr("notify_core.telling._STUCK", 0.3)
+    released, begun = threading.Event(), threading.Event()
+
+    def hang(_: str) -> None:
+        begun.set()
+        released.wait(60)
+
+    stuck, well = Listener(hang), Listener()
+    one, two = opened(url, {"clinic": gateway}, stuck), opened(url, {"clinic": gateway}, well)
+    with working(one, lease=1.0):
+        noted(one.outbox.store, message(1, "hello"))
+        assert begun.wait(30)
+        with working(two, lease=1.0):
+            until(lambda: well.told == ["hello"])
+        released.set()
+    assert "Does a listener wait for ever?" in caplog.text
 
 
 _KILLED = """
