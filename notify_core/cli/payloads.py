@@ -121,7 +121,7 @@ def _in_file(name: str) -> Payload:
 
 
 def _taken_in(store: Store, unkept: Payload, file: str) -> int:
-    """The number that the store gives it. The file goes: what has no time of its own would count twice, if taken twice."""
+    """The number that the store gives it. The file goes: taken twice, what has no time of its own would count twice."""
     number = store.keep(unkept)
     with suppress(OSError):
         Path(file).unlink()
