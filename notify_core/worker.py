@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import random
 import signal
+import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -40,11 +41,14 @@ LIMIT = 30.0
 
 _CLAIM, _LARGE_CLAIM = 50, 1_000
 """Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time. What is more urgent
-waits for a claim that is under way, and for the write lock that it has on SQLite: so it lasts some 10 ms, and not 100."""
+waits for a claim that is under way, and for the write lock that it has on SQLite: it may last some 10 ms, no more."""
 _DELIVERIES, _GATHER = 1_000, 0.1
 """What is recorded at once, for the same reason: so many deliveries, or what came within so many seconds."""
 _LOOK = 5.0
 """Seconds after which the queue is looked at even if no bell rang, and between two sweeps."""
+_SWITCH = 0.0005
+"""Seconds after which a thread of a worker's own process lets another run (CPython: 0.005). Those that claim and record
+hold the store's write lock and need Python's lock after each wait for the disk: senders should not keep it for long."""
 _TROUBLE = 1.0
 """Seconds between two attempts to reach a store that fails."""
 _REPORTED_BY = timedelta(days=3)
@@ -473,6 +477,7 @@ class Processes:
 def _work(opened: Callable[[], Notifier], threads: int, limit: float, line: Connection) -> None:
     """What a process does: work until it is told to stop, or nobody is there to tell it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
+    sys.setswitchinterval(_SWITCH)
     with opened() as notifier:
         worker = Worker(notifier, threads=threads, limit=limit)
         signal.signal(signal.SIGTERM, lambda *_: worker.stop())
