@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import random
 import signal
+import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -38,12 +39,16 @@ THREADS = 16
 LIMIT = 30.0
 """Seconds that a worker which is told to stop waits for the requests that are under way."""
 
-_CLAIM, _LARGE_CLAIM = 200, 5_000
-"""Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time."""
-_DELIVERIES, _GATHER = 5_000, 0.1
-"""What is recorded at once: so many deliveries, or what came within so many seconds."""
+_CLAIM, _LARGE_CLAIM = 50, 1_000
+"""Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time. What is more urgent
+waits for a claim that is under way, and for the write lock that it has on SQLite: it may last some 10 ms, no more."""
+_DELIVERIES, _GATHER = 1_000, 0.1
+"""What is recorded at once, for the same reason: so many deliveries, or what came within so many seconds."""
 _LOOK = 5.0
 """Seconds after which the queue is looked at even if no bell rang, and between two sweeps."""
+_SWITCH = 0.0005
+"""Seconds after which a thread of a worker's own process lets another run (CPython: 0.005). Those that claim and record
+hold the store's write lock and need Python's lock after each wait for the disk: senders should not keep it for long."""
 _TROUBLE = 1.0
 """Seconds between two attempts to reach a store that fails."""
 _REPORTED_BY = timedelta(days=3)
@@ -176,8 +181,20 @@ class _Recorder:
         while not self._closing:
             self._some.wait()
             self._enough.wait(_GATHER)
-            self._write(self._taken())
-        self._write(self._taken())
+            self._write_all()
+        self._write_all()
+
+    def _write_all(self) -> None:
+        """Write what came, in transactions that are short."""
+        some: list[Outcome] = []
+        deliveries = 0
+        for outcome in self._taken():
+            some.append(outcome)
+            deliveries += len(outcome.deliveries)
+            if deliveries >= _DELIVERIES:
+                self._write(some)
+                some, deliveries = [], 0
+        self._write(some)
 
     def _taken(self) -> list[Outcome]:
         with self._lock:
@@ -265,7 +282,7 @@ class Worker:
             duty.wake()
         try:
             self._renew()
-            return min((self._claim(lane) for lane in self._store.lanes() if not self._stopping), default=_LOOK)
+            return min(map(self._claim, self._lanes()), default=_LOOK)
         except LeaseLost:
             self._lease.lost = True
             return 0.0
@@ -281,6 +298,16 @@ class Worker:
             self._recorder.put([_unsent(task.parcel)])
         self._lease.close()
         self._lease = Lease(self._store, seconds=self._seconds)
+
+    def _lanes(self) -> Iterator[Lane]:
+        """Each lane once, the most urgent first of those that are queued when it is asked for."""
+        seen: set[tuple[Way, int]] = set()
+        while not self._stopping:
+            lane = next((lane for lane in self._store.lanes() if (lane.way, lane.priority) not in seen), None)
+            if lane is None:
+                return
+            seen.add((lane.way, lane.priority))
+            yield lane
 
     def _claim(self, lane: Lane) -> float:
         if lane.wait > 0:
@@ -450,6 +477,7 @@ class Processes:
 def _work(opened: Callable[[], Notifier], threads: int, limit: float, line: Connection) -> None:
     """What a process does: work until it is told to stop, or nobody is there to tell it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent decides
+    sys.setswitchinterval(_SWITCH)
     with opened() as notifier:
         worker = Worker(notifier, threads=threads, limit=limit)
         signal.signal(signal.SIGTERM, lambda *_: worker.stop())

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ from notify_core.store.trouble import translated
 Synchronous = Literal["full", "normal"]
 BUSY = 30.0
 """Seconds for which a lock is waited for."""
+_PATIENCE = 0.008
+"""Seconds for which SQLite itself waits for the write lock, before it is asked anew: it looks after 1, 2 and 5 ms, then
+ever more rarely, at last each 100 ms. With several processes who waits longest would then wait for seconds."""
 _OLDEST_SQLITE = (3, 38, 0)  # json_each without an extension, and RETURNING
 _OLDEST_POSTGRESQL = (15,)
 
@@ -164,12 +168,12 @@ def _file_at(url: URL) -> tuple[int, int] | None:
 def _open_sqlite(url: URL, synchronous: Synchronous, busy: float) -> _Connections:
     # Without isolation_level the driver begins no transactions of its own, whose beginning it guesses from the first
     # word of a statement: SELECT and WITH would run outside of them.
-    arguments = {"isolation_level": None, "timeout": busy, "check_same_thread": False}
-    writer = create_engine(url, connect_args=arguments, hide_parameters=True)
-    reader = create_engine(url, connect_args=arguments, hide_parameters=True)
+    arguments = {"isolation_level": None, "check_same_thread": False}
+    writer = create_engine(url, connect_args=arguments | {"timeout": min(_PATIENCE, busy)}, hide_parameters=True)
+    reader = create_engine(url, connect_args=arguments | {"timeout": busy}, hide_parameters=True)
     pragmas = ("PRAGMA journal_mode = WAL", f"PRAGMA synchronous = {synchronous.upper()}")
     event.listen(writer, "connect", _executing(pragmas, busy))
-    event.listen(writer, "begin", _begin_immediate)
+    event.listen(writer, "begin", partial(_begin_immediate, busy))
     return _OneWriter(writer, reader)
 
 
@@ -194,9 +198,8 @@ def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Conne
 _OPENERS: dict[str, Callable[..., _Connections]] = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
 
 
-def _begin_immediate(connection: Connection) -> None:
-    driver: Any = connection.connection.dbapi_connection
-    driver.execute("BEGIN IMMEDIATE")
+def _begin_immediate(busy: float, connection: Connection) -> None:
+    _patiently(connection.connection.dbapi_connection, "BEGIN IMMEDIATE", time.monotonic() + busy)
 
 
 def _executing(commands: Sequence[str], busy: float) -> Callable[[Any, Any], None]:
@@ -210,14 +213,17 @@ def _executing(commands: Sequence[str], busy: float) -> Callable[[Any, Any], Non
 
 
 def _patiently(driver: Any, command: str, ends: float) -> None:
-    """Execute a pragma. Two that change a file's journal mode at once get "locked" from SQLite, which does not wait."""
+    """Execute a pragma, or begin, as soon as others let us.
+
+    Two that change a file's journal mode at once get "locked" from SQLite, which does not wait then.
+    """
     while True:
         try:
             driver.execute(command).close()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
                 raise
-            time.sleep(0.01)
+            time.sleep(0.001)
         else:
             return
 
