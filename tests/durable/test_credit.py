@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from notify_core import Notifier, Sms, State, StoreError
-from notify_core import worker as workers
 from notify_core.credit import PAUSE
 from notify_core.store import Store, Stored
+from notify_core.worker import worker as workers
 from tests.core.gateway import Gateway, accepts, refuses, says
 from tests.durable.conftest import Opened
 from tests.durable.shop import number, settled, sms, states, until, working

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from notify_core import Notifier, Sms, State
-from notify_core.duties import duties
 from notify_core.errors import Retry, SendError, StoreError
-from notify_core.pulling import paused
 from notify_core.sandbox import LocalGateway
 from notify_core.store import Payload, Store
+from notify_core.worker.duties import duties
+from notify_core.worker.pulling import paused
 from tests.core.gateway import Act, Gateway, Received, accepts, refuses, says, waits
 from tests.durable.shop import configuration, number, settled, sms, states, until, working
 
@@ -74,7 +74,7 @@ def pulling(url: str, provider: Gateway, **settings: Any) -> Notifier:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was kept and not applied is looked for often."""
-    monkeypatch.setattr("notify_core.pulling._SETTLE", 0.1)
+    monkeypatch.setattr("notify_core.worker.pulling._SETTLE", 0.1)
 
 
 def test_reports_are_fetched_and_applied(url: str, notify_gateway: LocalGateway) -> None:
@@ -188,7 +188,7 @@ def test_what_the_store_cannot_take_is_kept_until_it_can(
 ) -> None:
     """What came while the store failed lies in a file of the owner's, and is stored and applied when that works."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("notify_core.pulling._TROUBLE", 0.02)
+    monkeypatch.setattr("notify_core.worker.pulling._TROUBLE", 0.02)
     failing = broken_store(monkeypatch)
     with Notifier.from_mapping(clinic(sqlite, notify_gateway, reports="1h")) as notifier:
         notifier.send(sms(1))

@@ -85,7 +85,7 @@ def raising(*times: object) -> Callable[[str], None]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener that raised is told again soon."""
-    monkeypatch.setattr("notify_core.telling._FIRST", 0.05)
+    monkeypatch.setattr("notify_core.worker.telling._FIRST", 0.05)
 
 
 def noted(store: Store, *items: Inbound | Report) -> None:
@@ -236,7 +236,7 @@ def test_what_was_heard_is_not_told_again_though_the_store_fails(
         told(self, numbers)
 
     monkeypatch.setattr(Store, "told", fails)
-    monkeypatch.setattr("notify_core.telling._TROUBLE", 0.05)
+    monkeypatch.setattr("notify_core.worker.telling._TROUBLE", 0.05)
     with working(notifier):
         noted(notifier.outbox.store, *(message(which, f"text {which}") for which in range(500)))
         until(lambda: all_told(notifier.outbox.store))
@@ -263,7 +263,7 @@ def test_a_listener_that_never_returns_silences_no_other_worker(
     url: str, gateway: Gateway, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its worker says so and lets the turn go; another worker tells its own listeners."""
-    monkeypatch.setattr("notify_core.telling._STUCK", 0.3)
+    monkeypatch.setattr("notify_core.worker.telling._STUCK", 0.3)
     released, begun = threading.Event(), threading.Event()
 
     def hang(_: str) -> None:

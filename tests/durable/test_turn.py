@@ -8,7 +8,7 @@ import pytest
 
 from notify_core.errors import StoreError
 from notify_core.store import Store
-from notify_core.turn import Turn
+from notify_core.worker.turn import Turn
 from tests.durable.shop import until
 
 

@@ -22,8 +22,8 @@ from notify_core.events import Credit
 from notify_core.messages import Inbound, Report
 from notify_core.results import Delivery
 from notify_core.store import Notice, Payload, Store
-from notify_core.telling import Unheard
-from notify_core.webhooks import Webhook, identity, signed, written
+from notify_core.worker.telling import Unheard
+from notify_core.worker.webhooks import Webhook, identity, signed, written
 from tests.core.gateway import Gateway, Received, accepts, after, cut, drips, head, says, waits
 from tests.durable.shop import configuration, number, settled, sms, until, working
 
@@ -345,8 +345,8 @@ def test_a_refused_notice_is_offered_again(
     sqlite: str, gateway: Gateway, shop: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a 500 it comes again with the same id, until a 200."""
-    monkeypatch.setattr("notify_core.webhooks._FIRST", 0.1)
-    monkeypatch.setattr("notify_core.telling._WEARY", 0.1)
+    monkeypatch.setattr("notify_core.worker.webhooks._FIRST", 0.1)
+    monkeypatch.setattr("notify_core.worker.telling._WEARY", 0.1)
     shop.script = [says(b"", 500), says(b"", 500), HEARD]
     with Notifier.from_mapping(shops(sqlite, gateway, shop=shop)) as notifier, working(notifier):
         noted(notifier.outbox.store, message(1), received=["shop"])
@@ -360,8 +360,8 @@ def test_news_of_one_number_comes_in_order(
     url: str, gateway: Gateway, shop: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What follows a notice that was refused waits for it; other numbers go on."""
-    monkeypatch.setattr("notify_core.webhooks._FIRST", 0.1)
-    monkeypatch.setattr("notify_core.telling._WEARY", 0.1)
+    monkeypatch.setattr("notify_core.worker.webhooks._FIRST", 0.1)
+    monkeypatch.setattr("notify_core.worker.telling._WEARY", 0.1)
     shop.script = [says(b"", 500), HEARD]
     with Notifier.from_mapping(shops(url, gateway, shop=shop)) as notifier:
         for which in range(4):
@@ -402,7 +402,7 @@ def test_what_is_too_old_is_given_up(
     url: str, gateway: Gateway, shop: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After ``expires`` a notice that nobody heard is kept, and told no more until somebody says so; it is logged."""
-    monkeypatch.setattr("notify_core.telling._WEARY", 0.01)
+    monkeypatch.setattr("notify_core.worker.telling._WEARY", 0.01)
     shop.script = [says(b"", 500), HEARD]
     dying = {"url": shop.url, "expires": "1s"}
     with Notifier.from_mapping(shops(url, gateway, shop=dying)) as notifier, working(notifier):

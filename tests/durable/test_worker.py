@@ -306,7 +306,7 @@ def test_a_store_that_fails_for_a_while_stops_nothing(
     url: str, gateway: Gateway, opened: Opened, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker keeps what it cannot record until the store is back; then it records it, and sends what is new."""
-    monkeypatch.setattr("notify_core.worker._TROUBLE", 0.05)
+    monkeypatch.setattr("notify_core.worker.worker._TROUBLE", 0.05)
     notifier = opened(url, {"clinic": gateway})
     store = notifier.outbox.store
     store.close()

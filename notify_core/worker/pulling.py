@@ -25,7 +25,7 @@ from notify_core.mailbox import Mailbox, Pulled, Unkept
 from notify_core.redaction import located
 from notify_core.settings import AccountSettings
 from notify_core.store import Payload
-from notify_core.turn import Turn
+from notify_core.worker.turn import Turn
 
 log = logging.getLogger("notify")
 

@@ -26,7 +26,7 @@ from notify_core.messages import Inbound, Report
 from notify_core.results import Delivery
 from notify_core.settings import AccountSettings
 from notify_core.store import Notice
-from notify_core.telling import Unheard, doubled
+from notify_core.worker.telling import Unheard, doubled
 
 _CONNECT = 3.0
 """Seconds that a connection may take to be made."""

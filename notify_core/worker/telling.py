@@ -23,7 +23,7 @@ from notify_core.errors import StoreError
 from notify_core.plugins import Plugins
 from notify_core.redaction import located
 from notify_core.store import LISTENERS, Notice, Store
-from notify_core.turn import Turn
+from notify_core.worker.turn import Turn
 
 log = logging.getLogger("notify")
 

@@ -10,10 +10,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from notify_core.notifier import Notifier
-from notify_core.pulling import Rounds, errands, longest, settling
-from notify_core.telling import Listeners, Teller
-from notify_core.turn import Turn
-from notify_core.webhooks import Webhook
+from notify_core.worker.pulling import Rounds, errands, longest, settling
+from notify_core.worker.telling import Listeners, Teller
+from notify_core.worker.turn import Turn
+from notify_core.worker.webhooks import Webhook
 
 
 class Duty(Protocol):
