@@ -43,8 +43,10 @@ _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 def _spans(hours: str) -> str:
     found = _HOURS.fullmatch(hours)
-    if not found or found.groups()[:2] == found.groups()[2:]:
+    if not found:
         raise ValueError("expected two times of the day such as 21:00-08:00")
+    if found.groups()[:2] == found.groups()[2:]:
+        raise ValueError("the two times must differ: expected a span such as 21:00-08:00")
     try:
         ZoneInfo("Asia/Shanghai")
     except ZoneInfoNotFoundError:
@@ -127,6 +129,8 @@ class StoreSettings(Strict):
                 "expected sqlite:///notify.db or postgresql+psycopg://user@host/database"
                 f"{nearest(kind, _NEEDS) if kind.isidentifier() else ''}"
             )
+        if kind == "sqlite" and not url.get_secret_value().startswith("sqlite:///"):
+            raise ValueError("expected three slashes before the file's name: sqlite:///notify.db")
         for extra, package, module in _NEEDS[kind]:
             if find_spec(module) is None:
                 raise ValueError(str(MissingExtra(extra, package)))
@@ -367,7 +371,7 @@ class _Check:
             self._bind(routes, accounts, plugins)
             self._check_duties(accounts, plugins)
         self._check_webhooks()
-        self._check_store(accounts)
+        self._check_store(accounts, routes)
         if self._document.faults or file is None or templates is None or plugins is None:
             raise ConfigError(self._document.faults)
         return Config(
@@ -523,11 +527,12 @@ class _Check:
                     words = f"no account {account!r}{nearest(str(account), accounts)}"
                     self._document.fault(("webhooks", name, "accounts", number), words)
 
-    def _check_store(self, accounts: Mapping[str, AccountSettings]) -> None:
-        """What is fetched, taken and told is kept first."""
+    def _check_store(self, accounts: Mapping[str, AccountSettings], routes: Mapping[str, RouteSettings]) -> None:
+        """What is fetched, taken, told and held until its time is kept first."""
         if self._document.data.get("store") is not None:
             return
         wanting = {("accounts", name, key[0]) for name, each in accounts.items() for key, *_ in _duties(each)}
+        wanting |= {("routes", name, "schedule") for name, each in routes.items() if each.schedule == "local"}
         for place in [*sorted(wanting), *([("webhooks",)] if self._mapping("webhooks") else [])]:
             self._document.fault(place, "needs a store: add `store: sqlite:///notify.db`, or one on PostgreSQL")
 
@@ -556,8 +561,12 @@ class _Check:
         try:
             return model.model_validate(data, context={"directory": self._document.directory})
         except ValidationError as error:
-            for found in error.errors(include_url=False, include_context=False):
+            faults = error.errors(include_url=False, include_context=False)
+            within = {tuple(each["loc"][:-1]) for each in faults}
+            for found in faults:
                 inner = tuple(found["loc"])
+                if found["type"] == "too_short" and inner in within:
+                    continue  # its entries are there, and wrong
                 message = _sentence(model, inner, found["type"], found["msg"])
                 shown = "" if _is_secret(model, inner) else self._found((*place, *inner), found["type"])
                 self._document.fault((*place, *inner), message + shown)

@@ -107,7 +107,9 @@ class MissingExtra(NotifyError, ImportError):
     """A package is missing that comes only with ``extra``; the text has the line that installs it."""
 
     def __init__(self, extra: str, package: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'notify-core[{extra}]'", name=package)
+        super().__init__(
+            f"{package} is not installed: pip install 'notify-core[{extra}]', or '.[{extra}]' in a clone", name=package
+        )
 
 
 class SendError(NotifyError):
@@ -144,7 +146,7 @@ class SendError(NotifyError):
         self.credit = credit
 
     def __str__(self) -> str:
-        return f"{self.description} ({self.code})" if self.code else self.description
+        return coded(self.description, self.code)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r}, sent={self.sent}, scope={self.scope}, retry={self.retry})"
@@ -160,6 +162,16 @@ class UnreadableReply(SendError):
     def __init__(self, description: str, payload: bytes = b"", *, raw: str = "") -> None:
         super().__init__(description, sent=Sent.UNKNOWN, scope=Scope.TRANSPORT, retry=Retry.NEVER, raw=raw)
         self.payload = payload
+
+
+def coded(description: str, code: str) -> str:
+    """Why something failed, with its code in brackets: ``the recipient is blocked (9014)``."""
+    return description if repeats(description, code) else " ".join(filter(None, (description, f"({code})")))
+
+
+def repeats(description: str, code: str) -> bool:
+    """Whether a code would say nothing more: none, or plain words such as ``opted out`` that the description has."""
+    return not code or (code in description and code.replace(" ", "").isalpha() and code.islower())
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from notify_core.errors import repeats
 from notify_core.states import State
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def words(state: State) -> str:
 def shown(at: datetime | None) -> str:
     """A time to the second in the zone of this machine, such as ``2030-01-31 09:00:00+08:00``; empty for none."""
     return at.astimezone().isoformat(" ", "seconds") if at else ""
+
+
+def ended(phrase: str) -> str:
+    """A phrase as the end of a sentence: with a full stop, unless it ends by itself."""
+    return phrase if phrase.endswith(("?", "!", ".", "。")) else f"{phrase}."
 
 
 def told(stored: Stored, events: Sequence[Event]) -> Iterator[tuple[datetime, str]]:
@@ -38,55 +44,58 @@ def along(way: Way) -> str:
 def sentence(event: Event) -> str:
     """What happened at one moment."""
     state = State(event.what)
-    if event.code in _BY_CODE:
-        return _BY_CODE[event.code].format(state=words(state)) + _because(event)
+    if own := _BY_CODE.get((state, event.code)):
+        return own + _because(event)
     made = _BY_REQUEST if event.path else _BY_REPORT
     task = f", and calls it task {event.task_id}" if event.path and event.task_id else ""
     return made.get(state, words(state).capitalize()).format(path=event.path, task=task) + _said(event)
 
 
+_ENDED = "Ended without being sent"
+_RESOLVED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.ABANDONED)
+
 # The codes are the store's own (store/outbox.py, store/claims.py): they come with words instead of a gateway's reply.
+# Each counts in its states alone, for a gateway may have a code of the same word.
 _BY_CODE = {
-    "cancelled": "Taken back by a person",
-    "resolved": "Resolved by a person as {state}",
-    "expired": "Ended without being sent",
-    "limit": "Kept back",
-    "quiet hours": "Kept back",
-    "opted out": "Ended without being sent",
-    "lapsed": "Became {state}",
+    (State.CANCELLED, "cancelled"): "Taken back by a person",
+    **{(state, "resolved"): f"Resolved by a person as {words(state)}" for state in _RESOLVED},
+    **{(State.EXPIRED, code): _ENDED for code in ("expired", "limit", "quiet hours")},
+    **{(State.QUEUED, code): "Kept back" for code in ("limit", "quiet hours")},
+    (State.SUPPRESSED, "opted out"): _ENDED,
+    **{(state, "lapsed"): f"Became {words(state)}" for state in (State.IN_DOUBT, State.REJECTED)},
 }
 
 _BY_REQUEST = {
     State.QUEUED: "Waits in the queue, to be tried again",
-    State.SENDING: "A worker began to send it by {path}",
+    State.SENDING: "Sending by {path} began",
     State.ACCEPTED: "Sent by {path}: the gateway took it{task}",
     State.REJECTED: "Tried by {path}: surely not sent",
     State.IN_DOUBT: "Tried by {path}: in doubt whether it was sent",
 }
 
 _BY_REPORT = {
-    State.QUEUED: "Put into the outbox",
+    State.QUEUED: "Noted in the store",
     State.REJECTED: "Refused before anything was sent",
     State.ACCEPTED: "The gateway reports that it is on its way",
     State.DELIVERED: "The gateway reports that the phone has it",
     State.UNDELIVERED: "The gateway reports that the phone did not get it",
-    State.EXPIRED: "Ended without being sent: its time passed",
+    State.EXPIRED: f"{_ENDED}: its time passed",
     State.CANCELLED: "Taken back",
-    State.SUPPRESSED: "Ended without being sent: the recipient opted out",
+    State.SUPPRESSED: f"{_ENDED}: the recipient opted out",
 }
 
 
 def _because(event: Event) -> str:
-    return f": {event.description}." if event.description else "."
+    return f": {ended(event.description)}" if event.description else "."
 
 
 def _said(event: Event) -> str:
     """The words for what came back, and the gateway's own code; where it waits again, they were told before."""
     if event.what == State.QUEUED and event.path:
         return "."
-    code = f"code {event.code}" if event.code else ""
+    code = f"code {event.code}" if event.code and not repeats(event.description, event.code) else ""
     found = ", ".join(filter(None, (event.description, code)))
-    return f". {found[0].upper()}{found[1:]}." if found else "."
+    return f". {found[0].upper()}{ended(found[1:])}" if found else "."
 
 
 def _plan(stored: Stored) -> str:
@@ -130,7 +139,7 @@ _ANEW = "send a new message, if it is still wanted."
 
 _POSSIBLE = {
     State.QUEUED: "see that `notify worker` runs. `notify outbox cancel {id}` takes it back; "
-    "`notify outbox retry {id}` lets it leave at once.",
+    "`notify outbox retry {id}` makes it due now; quiet hours and limits still hold.",
     State.SENDING: "wait. If its worker stopped, it becomes in doubt within minutes.",
     State.ACCEPTED: "wait for the report, or ask the provider of {account} about task {task}. Do not send it again.",
     State.DELIVERED: _NOTHING,

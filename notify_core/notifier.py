@@ -310,8 +310,11 @@ class Notifier:
     def _opened(self) -> Outbox:
         settings = self._config.store
         if settings is None:
-            words = "is missing: enqueueing, keys and workers need it, such as `store: sqlite:///notify.db`"
-            raise ConfigError([Fault("configuration", 0, "store", words)])
+            words = (
+                "is missing: enqueueing, keys and workers need it: add the line `store: sqlite:///notify.db`, then run "
+                "`notify store init`"
+            )
+            raise ConfigError([Fault(self._config.file, 0, "store", words)])
         from notify_core.outbox import Outbox
         from notify_core.store import Store
 

@@ -20,14 +20,14 @@ UNSENT = (State.QUEUED, State.REJECTED)
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """Deliveries that leave as soon as a worker takes them, and those that were enqueued anew, with their new ids."""
+    """Deliveries that are due now, and those that were enqueued anew, with their new ids."""
 
     hastened: Sequence[int]
     enqueued: Mapping[int, int]
 
 
 def retry(notifier: Notifier, deliveries: Iterable[int]) -> Retried:
-    """Let what is queued leave at once, and enqueue what was rejected once more as a new delivery.
+    """Let what is queued be due now, and enqueue what was rejected once more as a new delivery.
 
     Doing it again enqueues nothing more. Raises ``IllegalMove`` where one of them may have been sent or is over (then
     nothing is done for any), ``NoDelivery``, and what ``Notifier.enqueue`` raises.

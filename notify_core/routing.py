@@ -18,6 +18,7 @@ from notify_core import credit
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.events import FailedOver, InDoubt
 from notify_core.messages import Accepted, Message, Sms
+from notify_core.narration import shown
 from notify_core.quiet import QuietHours
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
@@ -479,6 +480,6 @@ def _over_limit(path: Path, seconds: float) -> SendError:
 
 def asleep(quiet: QuietHours, now: datetime, seconds: float) -> SendError:
     """The verdict on a message to somebody for whom it is night for so long."""
-    until = (now.astimezone(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
-    words = f"quiet hours ({quiet}) where the recipient is: it could go at {until}; enqueued, it waits until then"
+    until = shown(now.astimezone(UTC) + timedelta(seconds=seconds))
+    words = f"quiet hours ({quiet}) where the recipient is: it could go at {until}; what is enqueued waits until then"
     return SendError(words, sent=Sent.NO, scope=Scope.RECIPIENT, retry=Retry.LATER, after=seconds, code="quiet hours")

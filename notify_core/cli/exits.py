@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from notify_core.cli import terminal
 from notify_core.cli.options import DEFAULT_CONFIG
 from notify_core.errors import ConfigError, NotifyError, Retry, Scope, SendError, Sent
+from notify_core.narration import ended
 
 DONE = 0
 FAILED = 1
@@ -94,8 +95,7 @@ _VERDICT = ("description", "code", "sent", "scope", "retry", "after")
 
 def advised(error: SendError) -> str:
     """What went wrong and what to do: for a request that surely had no effect, or a question that got no answer."""
-    words = str(error)
-    return f"{words}{'' if words.endswith(('?', '.')) else '.'} {_advice(error)}."
+    return f"{ended(str(error))} {_advice(error)}."
 
 
 def _advice(error: SendError) -> str:

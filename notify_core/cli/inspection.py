@@ -95,11 +95,14 @@ def _blocks(
     counts = (("account", len(config.accounts)), ("route", len(config.routes)), ("path", len(paths)))
     found = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts)
     yield f"{file} can work: {found}."
-    if store:
-        yield f"Store: {exits.named(store.words(), file)}"
+    told = f"Store: {exits.named(store.words(), file)}" if store else ""
+    if store and not store.problem:
+        yield told
     yield from explanation.blocks(config, paths)
     if probes:
         yield table("path", probes)
+    if store and store.problem:
+        yield told  # last, where it is seen
 
 
 def _document(config: Config, notifier: Notifier, store: Finding | None, probes: list[Probe]) -> dict[str, object]:

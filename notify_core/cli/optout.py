@@ -33,8 +33,11 @@ def list_(
       notify optout list
       notify optout list clinic --json
     """
-    with opened(config) as store:
+    settings = load(config)
+    with opened(config, settings) as store:
         found = store.opt_outs(account)
+    if account and not found:
+        _check_account(account, settings.accounts)
     if as_json:
         facts = ("account", "recipient", "since", "word")
         terminal.show_json({"opt_outs": [{fact: getattr(each, fact) for fact in facts} for each in found]})
@@ -92,6 +95,8 @@ def remove(
     numbers = recipients.numbers(to or (), to_file, settings.default_region)
     with opened(config, settings) as store:
         count = store.opt_in(account, numbers)
+    if not count:
+        _check_account(account, settings.accounts)
     if as_json:
         terminal.show_json({"account": account, "opted_in": count, "were_not_on_it": len(numbers) - count})
     else:

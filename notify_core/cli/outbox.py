@@ -15,10 +15,12 @@ from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, load, option
 from notify_core.cli.store import opened
 from notify_core.cli.tables import Block, Table, words
+from notify_core.errors import coded, nearest
 from notify_core.phones import mask
 from notify_core.states import IllegalMove, State
 
 if TYPE_CHECKING:
+    from notify_core.config import Config
     from notify_core.store import Filter, Store, Stored
 
 Ids = Annotated[list[int], typer.Argument(metavar="ID", show_default=False, help="Deliveries, by their ids.")]
@@ -69,6 +71,8 @@ def list_(
     with opened(config, settings) as store:
         found, more = _page(store, wanted, most)
         gauges = store.gauges()
+    if not found:
+        _check_names(settings, route, via, path)
     counts = {each.value: count for each, count in gauges.open.items()}
     if as_json:
         last = found[-1].id if more else None
@@ -114,9 +118,9 @@ def show(
 def retry(deliveries: Ids, as_json: Json = False, config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Try again what surely was not sent.
 
-    A queued delivery leaves at once. A rejected one stays as it is, and its message is enqueued again for its recipient
-    as a new delivery, once: repeating the command does not send twice. All others are refused, because they may have
-    been sent or are over; then nothing is done for any of the ids.
+    A queued delivery becomes due now; quiet hours and limits still hold. A rejected one stays as it is, and its message
+    is enqueued again for its recipient as a new delivery, once: repeating the command does not send twice. All others
+    are refused, because they may have been sent or are over; then nothing is done for any of the ids.
 
     Examples:
       notify outbox retry 17
@@ -133,7 +137,7 @@ def retry(deliveries: Ids, as_json: Json = False, config: ConfigFile = DEFAULT_C
         terminal.show_json({"hastened": done.hastened, "enqueued": done.enqueued})
         return
     terminal.show(
-        *(f"Delivery {number} leaves as soon as a worker takes it." for number in done.hastened),
+        *(f"Delivery {number} is due now: it leaves once quiet hours and limits let it." for number in done.hastened),
         *(f"Delivery {old} is enqueued again, as delivery {new}." for old, new in done.enqueued.items()),
     )
 
@@ -222,6 +226,20 @@ def _e164(number: str, region: str) -> str:
     return number and e164(number, region)
 
 
+def _check_names(config: Config, route: str, via: str, path: str) -> None:
+    """Raises ``Misuse`` where nothing fits because of a misspelt name: what the store has may be of an older one."""
+    paths = {
+        f"{name}.{transport.dialect}"
+        for name, account in config.accounts.items()
+        for transport in config.plugins.transports.values()
+        if transport.provider == account.provider
+    }
+    accounts_too = paths | config.accounts.keys()
+    for kind, name, known in (("route", route, config.routes), ("path", via, paths), ("path", path, accounts_too)):
+        if name and name not in known:
+            raise Misuse(f"no delivery fits, and the configuration has no {kind} {name!r}{nearest(name, known)}")
+
+
 def _page(store: Store, wanted: Filter, most: int) -> tuple[list[Stored], bool]:
     """The newest that fit, and whether there are more."""
     found = store.deliveries(wanted, most=most + 1)
@@ -241,8 +259,8 @@ def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -
 
 def _row(each: Stored) -> tuple[str, ...]:
     way = each.way.route or each.way.via
-    why = " ".join(filter(None, (each.description, f"({each.code})" if each.code else "")))
-    return (str(each.id), mask(each.recipient), words(each.state), way, each.path, times.clock(each.created), why)
+    why, enqueued = coded(each.description, each.code), times.clock(each.created)
+    return (str(each.id), mask(each.recipient), words(each.state), way, each.path, enqueued, why)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, load, opti
 from notify_core.cli.store import opened
 from notify_core.cli.tables import Block, Table
 from notify_core.errors import NotifyError
+from notify_core.narration import ended
 
 if TYPE_CHECKING:
     from notify_core.mailbox import Mailbox
@@ -93,7 +94,7 @@ def replay(
     unkept = None if every or payload.isdecimal() else _in_file(payload)
     with Notifier(load(config)) as notifier:
         store = notifier.outbox.store
-        numbers = _open(store) if every else [_taken_in(store, unkept, payload) if unkept else int(payload)]
+        numbers = _open(store) if every else [_one(store, unkept, payload)]
         found = [_replayed(notifier.mailbox, number) for number in numbers]
     if as_json:
         terminal.show_json({"replayed": [_document(*each) for each in found]})
@@ -118,6 +119,11 @@ def _in_file(name: str) -> Payload:
         raise Misuse(f"{name}: {error.strerror}: give the id of a payload, or the file that has it") from None
     except ValueError:
         raise Misuse(f"{name}: this is no file that notify kept a payload in: notify-unkept-….json is one") from None
+
+
+def _one(store: Store, unkept: Payload | None, given: str) -> int:
+    """The number of the payload that was asked for. Raises ``StoreError`` where there is none of that number."""
+    return _taken_in(store, unkept, given) if unkept else store.payload(int(given)).id
 
 
 def _taken_in(store: Store, unkept: Payload, file: str) -> int:
@@ -173,7 +179,7 @@ def _document(number: int, outcome: Applied | NotifyError) -> dict[str, object]:
 
 def _sentence(number: int, outcome: Applied | NotifyError) -> str:
     if isinstance(outcome, NotifyError):
-        return f"Payload {number} is as it was: {outcome}."
+        return f"Payload {number} is as it was: {ended(str(outcome))}"
     news = f"{_counted(len(outcome.reports), 'report')} and {_counted(len(outcome.inbound), 'inbound message')}"
     moved = f"{_counted(outcome.moved, 'delivery', 'deliveries')} changed"
     return f"Payload {number} is applied: {news} of {outcome.came:,} were news; {moved}."

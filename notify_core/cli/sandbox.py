@@ -62,7 +62,9 @@ def sandbox(
             _until_stopped()
     except KeyboardInterrupt:
         return
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise Misuse(error.strerror or str(error)) from error
+    except ValueError as error:
         raise Misuse(str(error)) from error
 
 

@@ -11,7 +11,9 @@ from functools import partial
 from json import JSONEncoder
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -63,6 +65,20 @@ class Api:
             _asked("/balances", self.balances, orders.Nothing),
             _asked("/inbound", self.inbound, orders.WantedInbound),
         ]
+
+    @property
+    def application(self) -> Starlette:
+        """All addresses, and for any other what there is."""
+        return Starlette(routes=self.routes, exception_handlers={HTTPException: self._absent})
+
+    def _absent(self, _: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        known = ", ".join(f"{min(each.methods or {''})} /api{each.path}" for each in self._calls)
+        return as_json({"error": f"there is no such call: {known}"}, status)
+
+    @property
+    def _calls(self) -> list[Route]:
+        return [each for each in self.routes if isinstance(each, Route)]
 
     @property
     def _store(self) -> Store:

@@ -41,7 +41,7 @@ def application(notifier: Notifier, receiver: Receiver | None) -> Starlette:
     if receiver is not None:
         routes.append(Mount("/push", receiver))
     if tokens:
-        routes.append(Mount("/api", Bearer(Starlette(routes=Api(notifier).routes), tokens)))
+        routes.append(Mount("/api", Bearer(Api(notifier).application, tokens)))
         routes.append(Route("/metrics", Bearer(request_response(_Scrape(Metrics(notifier, receiver)).answer), tokens)))
         routes += Dashboard(notifier, tokens, proxies).routes
     app = Starlette(routes=routes)
@@ -50,8 +50,8 @@ def application(notifier: Notifier, receiver: Receiver | None) -> Starlette:
 
 
 _NOTHING = (
-    "there is nothing to serve: give an account `push: {tokens: [${PUSH_TOKEN}]}` to take what its gateway pushes, or "
-    "`server: {tokens: [${SERVER_TOKEN}]}` for the API, the dashboard and the metrics"
+    'there is nothing to serve: give an account `push: {tokens: ["${PUSH_TOKEN}"]}` to take what its gateway pushes, '
+    'or `server: {tokens: ["${SERVER_TOKEN}"]}` for the API, the dashboard and the metrics'
 )
 
 

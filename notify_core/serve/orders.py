@@ -139,5 +139,9 @@ def _fault(model: type[Strict], found: Mapping[str, Any]) -> str:
     place = ".".join(map(str, found["loc"]))
     if found["type"] == "extra_forbidden":
         return f"{place}: unknown name{nearest(place, model.model_fields)}"
-    words = "is missing" if found["type"] == "missing" else found["msg"].removeprefix("Value error, ")
+    words = (
+        "is missing"
+        if found["type"] == "missing"
+        else found["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    )
     return f"{place}: {words}" if place else words

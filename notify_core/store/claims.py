@@ -198,14 +198,25 @@ def lapse(connection: Connection, now: float, most: int) -> list[int]:
     """
     rows = connection.execute(statements.LAPSED, {"now": now, "most": most}).all()
     if rows:
-        _lapsed(connection, now, State.IN_DOUBT, [row for row in rows if row.path])
+        begun = [row for row in rows if row.path]
+        _keep_beginnings(connection, begun)
+        _lapsed(connection, now, State.IN_DOUBT, begun)
         _lapsed(connection, now, State.REJECTED, [row for row in rows if not row.path])
     connection.execute(statements.BURY, {"now": now})
     return [row.id for row in rows]
 
 
+def _keep_beginnings(connection: Connection, rows: Iterable[Row[*tuple[Any, ...]]]) -> None:
+    """Keep for the timeline since when they were being sent, and by which path: the provider is asked about that."""
+    begun: dict[float, list[tuple[int, str, State]]] = defaultdict(list)
+    for row in rows:
+        begun[row.changed].append((row.id, row.path, State.SENDING))
+    for at, facts in begun.items():
+        note(connection, at, facts, "", "")
+
+
 _LAPSED_WORDS = {
-    State.IN_DOUBT: "the worker that had it stopped while it was being sent: nobody knows whether it left",
+    State.IN_DOUBT: "the process that had it stopped while it was being sent: nobody knows whether it left",
     State.REJECTED: "the process that had it stopped before it was sent",
 }
 
@@ -481,7 +492,7 @@ class _Taking:
 
 
 def _shown(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(time, UTC).astimezone().isoformat(" ", "seconds")
 
 
 def hold(

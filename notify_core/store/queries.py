@@ -123,19 +123,21 @@ def timeline(connection: Connection, number: int) -> list[Event]:
     events = [Event(at=found.created, what=State.QUEUED.value, description=str(found.way))]
     for statement in (statements.ATTEMPTS_OF, statements.ACCEPTED_BY):
         events += [_event(row) for row in connection.execute(statement, {"delivery": number})]
-    events += _reports(connection, found)
+    events += _reports(connection, found, events)
     told = {event.what for event in events[1:]}
     if found.state not in told and (found.state is not State.QUEUED or found.code):
         events.append(_state_of(found))
     return sorted(events, key=lambda event: event.at)
 
 
-def _reports(connection: Connection, found: Stored) -> Iterator[Event]:
+def _reports(connection: Connection, found: Stored, events: Collection[Event]) -> Iterator[Event]:
     """What the gateway reported, also what changed nothing, and for one in doubt what may be about it."""
-    over = False
+    resolved = [event.what for event in events if event.code == "resolved" and not event.path]
+    over, doubted = any(State(state) in FINAL for state in resolved), None if resolved else _doubted(events)
     for row in connection.execute(statements.REPORTS_OF, {"delivery": found.id}):
-        yield replace(_event(row), description="it changes nothing" if over else "")
-        over = over or State(row.state) in FINAL
+        event = _event(row)
+        yield replace(event, description="it changes nothing" if over else _resolving(event, doubted))
+        over, doubted = over or State(row.state) in FINAL, None
     if found.state is State.IN_DOUBT:
         facts = {"recipient": found.recipient, "account_name": found.path.rpartition(".")[0]}
         for row in connection.execute(statements.PARKED_REPORTS_ON, facts):
@@ -143,11 +145,25 @@ def _reports(connection: Connection, found: Stored) -> Iterator[Event]:
             yield replace(_event(row), description=f"it is about {task}, which may be this message or another")
 
 
+def _doubted(events: Collection[Event]) -> datetime | None:
+    """Since when a delivery was in doubt, where no other reply of a gateway ended that."""
+    if any(event.what == State.ACCEPTED for event in events):
+        return None
+    return max((event.at for event in events if event.what == State.IN_DOUBT), default=None)
+
+
+def _resolving(report: Event, doubted: datetime | None) -> str:
+    """What a report did to a doubt, which it may have preceded."""
+    if doubted is None:
+        return ""
+    return "it resolved the doubt" if report.at >= doubted else "it came before the doubt, and resolved it"
+
+
 def _state_of(found: Stored) -> Event:
     """The state that a delivery is in, where nothing else tells of it: waiting, being sent, ended before it left."""
-    return Event(
-        at=found.changed, what=found.state.value, path=found.path, code=found.code, description=found.description
-    )
+    # What a request ended is told by that: one rejected without it was claimed for its path, and never tried by it.
+    path = "" if found.state is State.REJECTED else found.path
+    return Event(at=found.changed, what=found.state.value, path=path, code=found.code, description=found.description)
 
 
 def _event(row: Row[*tuple[Any, ...]]) -> Event:

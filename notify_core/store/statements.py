@@ -299,7 +299,7 @@ WORKERS = select(workers).order_by(workers.c.id)
 
 _living = select(workers.c.id).where(workers.c.lease >= bindparam("now"))
 LAPSED = (
-    select(_d.id, _d.path, _d.worker)
+    select(_d.id, _d.path, _d.worker, _d.changed)
     .where(_is(State.SENDING), _d.worker.not_in(_living))
     .order_by(_d.worker)
     .limit(bindparam("most"))

@@ -6,17 +6,19 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from notify_core import narration
+from notify_core import Sms, narration
 from notify_core.cli import times
 from notify_core.cli.exits import Misuse
 from notify_core.sandbox import LocalGateway
 from notify_core.states import State
-from notify_core.store import Event, Store
+from notify_core.store import Entry, Event, Store, Way
 from tests.cli.shell import TEXT, Ended, notify
 
 A, B, C = "13800000001", "13800000002", "13800000003"
@@ -190,6 +192,33 @@ def test_a_filter_that_cannot_be_read_ends_with_2(args: tuple[str, ...]) -> None
 
 
 @pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("option", "name", "hint"),
+    [
+        ("--route", "defualt", "no route 'defualt'; did you mean 'default'?"),
+        ("--via", "clinic.jsn", "no path 'clinic.jsn'; did you mean 'clinic.json'?"),
+        ("--path", "clinik", "no path 'clinik'; did you mean 'clinic'?"),
+    ],
+)
+def test_a_misspelt_name_is_no_answer(option: str, name: str, hint: str) -> None:
+    """That nothing fits a name which the configuration does not have is no fact about messages: it ends with 2."""
+    refused(notify("outbox", "list", option, name), "no delivery fits", hint)
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("filter_", [("--route", "default"), ("--via", "clinic.json"), ("--path", "clinic")])
+def test_a_name_that_nothing_fits_is_an_answer(filter_: tuple[str, str]) -> None:
+    """Nothing went along a route, by a path or an account that there is: that is told as the fact that it is."""
+    assert notify("outbox", "list", *filter_).out.startswith("No delivery fits.")
+
+
+def test_a_name_of_an_older_configuration_is_found(store: Store) -> None:
+    """What the store has of a route that is gone is listed."""
+    store.enqueue([Entry(message=Sms(to=f"+86{A}", text="hello"), way=Way(route="gone"))])
+    assert listed("--route", "gone") == [2]
+
+
+@pytest.mark.usefixtures("store")
 def test_a_route_and_a_path_at_once_are_refused() -> None:
     """What was enqueued went along a route or by one path: a filter by both is a mistake."""
     assert "not both" in notify("outbox", "list", "--route", "default", "--via", "clinic.json").err
@@ -205,7 +234,7 @@ def test_the_timeline_can_be_read_aloud(outbox: LocalGateway) -> None:
     told = notify("outbox", "show", str(number))
     assert (told.code, told.err) == (0, "")
     assert told.out.startswith(f"Delivery {number} (message {number - 1}) to +86138****0001: in doubt.")
-    assert "+08:00  Put into the outbox. To leave by the path clinic.json." in told.out
+    assert "+08:00  Noted in the store. To leave by the path clinic.json." in told.out
     assert "+08:00  Tried by clinic.json: in doubt whether it was sent. " in told.out
     assert "What it means: it may have been sent, or not: the answer of clinic.json is missing." in told.out
     assert f'`notify outbox resolve {number} delivered --note "…"`' in told.out
@@ -244,17 +273,49 @@ def test_every_state_has_a_meaning_and_advice(state: State) -> None:
 def test_every_event_is_a_sentence() -> None:
     """Whatever happened is told in words, and a person's or the store's reason with it."""
     at = times.ago("--since", "1s")
+    unheard, refused_by = "The gateway reports that the phone did not get it", "Tried by clinic.json: surely not sent"
     facts = [
         ("delivered", "", "DELIVRD", "The gateway reports that the phone has it. Code DELIVRD."),
         ("abandoned", "", "resolved", "Resolved by a person as abandoned: asked the provider."),
         ("in_doubt", "clinic.json", "lapsed", "Became in doubt: asked the provider."),
         ("queued", "", "limit", "Kept back: asked the provider."),
-        ("sending", "clinic.json", "", "A worker began to send it by clinic.json. Asked the provider."),
+        ("expired", "", "limit", "Ended without being sent: asked the provider."),
+        ("suppressed", "", "opted out", "Ended without being sent: asked the provider."),
+        ("undelivered", "", "expired", f"{unheard}. Asked the provider, code expired."),
+        ("rejected", "clinic.json", "limit", f"{refused_by}. Asked the provider, code limit."),
+        ("rejected", "clinic.json", "LIMIT", f"{refused_by}. Asked the provider, code LIMIT."),
+        ("rejected", "", "asked", "Refused before anything was sent. Asked the provider."),
+        ("sending", "clinic.json", "", "Sending by clinic.json began. Asked the provider."),
         ("abandoned", "", "", "Abandoned. Asked the provider."),
     ]
     for what, path, code, expected in facts:
         words = "" if code == "DELIVRD" else "asked the provider"
         assert narration.sentence(Event(at=at, what=what, path=path, code=code, description=words)) == expected
+
+
+@pytest.mark.parametrize(("words", "end"), [("is it there?", "Is it there?"), ("it is not there", "It is not there.")])
+def test_a_sentence_ends_once(words: str, end: str) -> None:
+    """What ends with a mark of its own gets no full stop."""
+    at = times.ago("--since", "1s")
+    told = narration.sentence(Event(at=at, what="rejected", path="clinic.json", description=words))
+    assert told == f"Tried by clinic.json: surely not sent. {end}"
+
+
+def test_who_was_asleep_was_not_tried(outbox: LocalGateway, folder: Path) -> None:
+    """A direct send that quiet hours refuse is told as refused: it never was in the outbox, and no path was tried."""
+    now, hour = datetime.now(ZoneInfo("Asia/Shanghai")), timedelta(hours=1)
+    hours = f"{now - hour:%H:%M}-{now + hour:%H:%M}"
+    file = folder / "notify.yaml"
+    night = f"routes:\n  night: {{paths: [clinic.json], quiet_hours: '{hours}'}}\n"
+    file.write_text(file.read_text("utf-8").replace("routes:\n", night), "utf-8")
+    ended = notify("send", "--to", A, "--text", TEXT, "--route", "night", "--json")
+    assert ended.code == 1
+    told = notify("outbox", "show", str(json.loads(ended.out)["deliveries"][0]["id"])).out
+    assert "Noted in the store. To leave along the route night." in told
+    assert "Refused before anything was sent. " in told
+    assert f"Quiet hours ({hours}) where the recipient is: it could go at {now + hour:%Y-%m-%d}" in told
+    assert "(quiet hours)" not in notify("outbox", "list").out
+    assert outbox.received == []
 
 
 @pytest.mark.usefixtures("store")
@@ -323,12 +384,13 @@ def test_what_was_rejected_is_tried_again_once() -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_what_is_queued_leaves_at_once() -> None:
-    """Its turn comes now; it is not enqueued a second time."""
+def test_what_is_queued_is_due_at_once() -> None:
+    """Its turn comes now, and what may still hold it is told; it is not enqueued a second time."""
     (number,) = enqueued(A)
     due = shown(number)["delivery"]["due"]
     ended = notify("outbox", "retry", str(number))
-    assert ended.out == f"Delivery {number} leaves as soon as a worker takes it.\n"
+    assert ended.out == f"Delivery {number} is due now: it leaves once quiet hours and limits let it.\n"
+    assert "quiet hours and limits still hold" in shown(number)["possible"]
     assert shown(number)["delivery"]["due"] > due
     assert listed() == [number]
 
@@ -403,13 +465,22 @@ def test_who_opted_out_is_not_sent_to(outbox: LocalGateway) -> None:
     assert outbox.received == []
     told = notify("outbox", "show", str(delivery["id"])).out
     assert "Ended without being sent: the recipient opted out." in told
+    assert "(opted out)" not in notify("outbox", "list").out + ended.out
     assert "notify optout remove" in told
 
 
 @pytest.mark.usefixtures("store")
 def test_an_account_that_is_not_there_is_told() -> None:
     """A misspelt account is refused before anything is noted: nobody would be spared by it."""
-    refused(notify("optout", "add", "clinik", "--to", A), "did you mean 'clinic'?")
+    for args in (("add", "clinik", "--to", A), ("list", "clinik"), ("remove", "clinik", "--to", A)):
+        refused(notify("optout", *args), "did you mean 'clinic'?")
+
+
+def test_who_opted_out_of_an_account_that_is_gone(store: Store) -> None:
+    """The list of an account that the configuration has no more is shown, and may be emptied."""
+    store.opt_out("gone", [f"+86{A}"], "by hand")
+    assert "+86138****0001" in notify("optout", "list", "gone").out
+    assert notify("optout", "remove", "gone", "--to", A).out == "1 taken off the opt-out list of gone.\n"
 
 
 def refused(ended: Ended, *words: str) -> None:

@@ -126,10 +126,10 @@ def test_replay_of_another_file(folder: Path, content: str | None) -> None:
 
 @pytest.mark.usefixtures("store")
 def test_replay_of_nothing() -> None:
-    """A payload that is not there ends with 1, and where to look is said."""
-    ended = notify("outbox", "replay", "17")
-    assert ended.code == 1
-    assert "there is no payload 17: `notify outbox payloads` shows those there are" in ended.out
+    """A payload that is not there ends with 2, and where to look is said."""
+    ended = notify("outbox", "replay", "99999")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "there is no payload 99999: `notify outbox payloads` shows those there are\n"
 
 
 def test_list_mentions_the_unreadable(store: Store) -> None:

@@ -67,6 +67,7 @@ def test_a_port_that_is_taken_is_misuse(gateway: LocalGateway) -> None:
     """Where another program listens on the port, the command ends with 2 and advice."""
     shown = ended(process("sandbox", "--port", gateway.url.rpartition(":")[2]))
     assert shown.code == 2
+    assert shown.err.startswith("cannot listen on 127.0.0.1:")
     assert "choose another port" in shown.err
 
 

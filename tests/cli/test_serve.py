@@ -103,7 +103,7 @@ def test_only_what_is_configured_is_served(outbox: LocalGateway, folder: Path) -
     assert outbox.received == []
     nothing = notify("serve", "--port", "0")
     assert (nothing.code, nothing.out) == (2, "")
-    assert "there is nothing to serve: give an account `push: {tokens: [${PUSH_TOKEN}]}`" in nothing.err
+    assert 'there is nothing to serve: give an account `push: {tokens: ["${PUSH_TOKEN}"]}`' in nothing.err
     with (folder / "notify.yaml").open("a", encoding="utf-8") as file:
         file.write(f"server: {{tokens: [{PEOPLE}]}}\n")
     with serving() as (started, url):
@@ -135,4 +135,4 @@ def test_without_the_extra(house: LocalGateway, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setitem(sys.modules, package, None)
     without = notify("serve")
     assert (without.code, without.out) == (2, "")
-    assert without.err == f"{package} is not installed: pip install 'notify-core[server]'\n"
+    assert without.err == f"{package} is not installed: pip install 'notify-core[server]', or '.[server]' in a clone\n"

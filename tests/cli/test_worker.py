@@ -117,12 +117,14 @@ def test_what_a_killed_worker_had_is_in_doubt(outbox: LocalGateway) -> None:
         ended(started)
     assert list(states().values()) == ["sending"]
     told = notify("outbox", "show", "2").out
-    assert "A worker began to send it by clinic.json." in told
+    assert "Sending by clinic.json began." in told
     assert "If its worker stopped, it becomes in doubt" in told
     assert "delivery 2 is sending" in notify("outbox", "retry", "2").err
     with Store("sqlite:///notify.db", clock=lambda: 4e9) as later:
         assert later.lapse() == [2]
-    assert "Became in doubt: the worker that had it stopped" in notify("outbox", "show", "2").out
+    told = notify("outbox", "show", "2").out
+    assert "Sending by clinic.json began." in told
+    assert "Became in doubt: the process that had it stopped" in told
     assert len(outbox.received) == 1
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from notify_core import ConfigError, InvalidMessage, Notifier, Result, Sms, State
 from notify_core import quiet as module
 from notify_core.errors import Retry, Scope
+from notify_core.narration import shown
 from notify_core.quiet import QuietHours, free
 from notify_core.routing import send
 from tests.core.conftest import OpenNotifier
@@ -190,7 +191,9 @@ def test_who_is_asleep_is_left_in_peace(open_notifier: OpenNotifier, gateway: Ga
     error = result.deliveries[0].error
     assert error is not None
     assert (error.scope, error.retry, error.after, error.code) == (Scope.RECIPIENT, Retry.LATER, 36000, "quiet hours")
-    assert "quiet hours (21:00-08:00) where the recipient is: it could go at 2026-11-23T00:00:00+00:00" in str(error)
+    turn = shown(datetime(2026, 11, 23, tzinfo=UTC))
+    words = f"quiet hours (21:00-08:00) where the recipient is: it could go at {turn}"
+    assert str(error) == f"{words}; what is enqueued waits until then"
 
 
 def test_all_asleep_is_no_attempt(open_notifier: OpenNotifier, gateway: Gateway) -> None:

@@ -485,7 +485,7 @@ def test_over_every_limit_tells_when_it_could_go(two: TwoGateways) -> None:
     assert error is not None
     assert (error.code, error.scope, error.retry) == ("limit", Scope.RECIPIENT, Retry.LATER)
     assert error.after == pytest.approx(86400, abs=60)
-    assert str(error) == "over the limit of account 'clinic'; it could go in 86400 s (limit)"
+    assert str(error) == "over the limit of account 'clinic'; it could go in 86400 s"
 
 
 @pytest.mark.parametrize("scope", list(Scope))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from notify_core import ConfigError
+from notify_core import ConfigError, Notifier
 from notify_core.config import Config, from_mapping
 from notify_core.errors import MissingExtra, StoreError
 from tests.core.gateway import Gateway
@@ -69,3 +69,51 @@ def test_the_text_of_a_code_is_wiped(url: str, gateway: Gateway, opened: Opened)
     assert store.message(notice) == sms(1)
     with pytest.raises(StoreError, match="wiped"):
         store.message(code)
+
+
+@pytest.mark.parametrize("url", ["sqlite://notify.db", "sqlite:notify.db"])
+def test_a_missing_slash_is_named(url: str) -> None:
+    """The address of a file has three slashes before its name; a fault of the configuration says so."""
+    with pytest.raises(ConfigError, match="expected three slashes before the file's name"):
+        configured(url)
+
+
+def test_what_needs_a_store_names_the_file_and_the_command() -> None:
+    """Enqueueing without a store says where it is missing, and what to run."""
+    with Notifier.from_mapping(WITHOUT) as notifier, pytest.raises(ConfigError, match="run `notify store init`"):
+        _ = notifier.outbox
+
+
+def test_a_time_kept_here_needs_a_store() -> None:
+    """A route with ``schedule: local`` and no store is a fault."""
+    routes = {"default": {"paths": ["clinic.json"], "schedule": "local"}}
+    with pytest.raises(ConfigError, match=r"routes\.default\.schedule: needs a store"):
+        from_mapping({**WITHOUT, "routes": routes})
+
+
+def test_a_bad_token_is_one_fault() -> None:
+    """Entries that are wrong are not said to be missing too."""
+    account = {**WITHOUT["accounts"]["clinic"], "push": {"tokens": ["short"]}}
+    with pytest.raises(ConfigError) as caught:
+        from_mapping({**WITHOUT, "accounts": {"clinic": account}, "store": "sqlite:///n.db"})
+    assert [fault.path for fault in caught.value.faults] == ["accounts.clinic.push.tokens[0]"]
+
+
+def test_quiet_hours_have_two_times() -> None:
+    """A span that ends when it begins says that the two must differ."""
+    routes = {"default": {"paths": ["clinic.json"], "quiet_hours": "08:00-08:00"}}
+    with pytest.raises(ConfigError, match="the two times must differ"):
+        from_mapping({**WITHOUT, "routes": routes})
+
+
+WITHOUT: dict[str, Any] = {
+    "accounts": {
+        "clinic": {
+            "provider": "ipyy",
+            "base_url": "http://127.0.0.1:9",
+            "account": "sandbox",
+            "password": "sandbox-secret",
+        }
+    },
+    "routes": {"default": ["clinic.json"]},
+}

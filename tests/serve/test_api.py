@@ -320,3 +320,11 @@ def test_a_defect_of_ours(client: Client, file: Path, caplog: pytest.LogCaptureF
     status, words = client.refused("GET", f"/deliveries/{number}")
     assert (status, "notify failed by a defect of its own" in words) == (500, True)
     assert A not in words + caplog.text.replace(f"/deliveries/{number}", "")
+
+
+@pytest.mark.parametrize("path", ["", "/nothing", "/deliveries/abc"])
+def test_an_address_that_is_none_answers_with_those_there_are(client: Client, path: str) -> None:
+    """It is a failure like any other: JSON, with the calls that there are."""
+    answer = requests.get(client.url + path, headers=HEADERS, timeout=30)
+    assert answer.status_code == 404
+    assert "GET /api/deliveries, " in answer.json()["error"]

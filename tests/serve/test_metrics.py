@@ -82,4 +82,7 @@ def test_without_the_extra(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     answer = requests.get(url, headers=HEADERS, timeout=30)
     assert answer.status_code == 501
-    assert answer.json()["error"] == "prometheus-client is not installed: pip install 'notify-core[metrics]'"
+    assert (
+        answer.json()["error"]
+        == "prometheus-client is not installed: pip install 'notify-core[metrics]', or '.[metrics]' in a clone"
+    )

@@ -209,7 +209,7 @@ def test_lease_that_is_extended(store: Store, worker: Worker, clock: Clock) -> N
 
 
 def test_lapse(store: Store, worker: Worker, clock: Clock) -> None:
-    """What a worker had that is gone is in doubt; what is queued, or another worker's, is not."""
+    """What a worker had that is gone is in doubt, and tells since when and by which path; the others are not."""
     ids = put(store, 1, 2)
     take(store, worker)
     clock.now += 50
@@ -226,7 +226,11 @@ def test_lapse(store: Store, worker: Worker, clock: Clock) -> None:
         queued[0]: State.QUEUED,
     }
     assert store.delivery(ids[0]).code == "lapsed"
-    assert [(event.what, event.code) for event in store.timeline(ids[0])] == [("queued", ""), ("in_doubt", "lapsed")]
+    assert [(event.at, event.what, event.path, event.code) for event in store.timeline(ids[0])] == [
+        (clock.after(-61), "queued", "", ""),
+        (clock.after(-61), "sending", "clinic.json", ""),
+        (clock.after(0), "in_doubt", "clinic.json", "lapsed"),
+    ]
 
 
 def test_worker_that_lapsed(store: Store, worker: Worker, clock: Clock) -> None:

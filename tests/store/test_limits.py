@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from notify_core import State, StoreError
+from notify_core.narration import shown
 from notify_core.settings import Limit
 from notify_core.store import Intent, Outcome, Store, Worker
 from notify_core.store.slots import RECHECK, Ledger
@@ -193,7 +194,7 @@ def test_too_late_for_its_turn(store: Store, worker: Worker, clock: Clock) -> No
     assert claim.expired == (late,)
     found = store.delivery(late)
     assert (found.state, found.code) == (State.EXPIRED, "limit")
-    turn = datetime.fromtimestamp(int(clock.now) + 3600, UTC).isoformat()
+    turn = shown(datetime.fromtimestamp(int(clock.now) + 3600, UTC))
     assert found.description == f"over a limit of account 'clinic': could go at {turn}, after it expires"
     assert states(store)[patient] is State.QUEUED
 

@@ -456,6 +456,39 @@ def test_timeline_of_a_doubt(store: Store, worker: Worker) -> None:
     assert len(store.timeline(other)) == 2
 
 
+def test_timeline_of_a_doubt_that_a_report_resolved(store: Store, worker: Worker, clock: Clock) -> None:
+    """The report that ended the doubt says so, whichever came first; a later one tells its own."""
+    ids = put(store, 1, 2)
+    take(store, worker)
+    clock.now += 30
+    apply(store, report(1, State.ACCEPTED))
+    clock.now += 31
+    store.lapse()
+    apply(store, report(2, State.ACCEPTED))
+    assert resolved(store, clock) == 2
+    apply(store, report(1), report(2))
+    told_ = [[(event.what, event.description) for event in store.timeline(each)] for each in ids]
+    assert ("accepted", "it came before the doubt, and resolved it") in told_[0]
+    assert ("accepted", "it resolved the doubt") in told_[1]
+    assert [each[-1] for each in told_] == [("delivered", ""), ("delivered", "")]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(State.ACCEPTED, ""), (State.ABANDONED, "it changes nothing"), (State.DELIVERED, "it changes nothing")],
+)
+def test_timeline_of_a_doubt_that_a_person_resolved(
+    store: Store, worker: Worker, clock: Clock, state: State, words: str
+) -> None:
+    """A report that came after a person's word resolved no doubt."""
+    by_hand, by_report = sent(store, worker, 1, 2, state=State.IN_DOUBT)
+    store.resolve([by_hand], state, "says Li")
+    apply(store, report(2))
+    assert resolved(store, clock) == 1
+    apply(store, report(1))
+    assert [store.timeline(each)[-1].description for each in (by_hand, by_report)] == [words, "it resolved the doubt"]
+
+
 # --- inbound
 
 

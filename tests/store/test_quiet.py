@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from notify_core import Sms, State
+from notify_core.narration import shown
 from notify_core.settings import Limit
 from notify_core.store import Claim, Store, Worker
 from tests.store.workshop import LANE, PLAN, Clock, by, number, put, states, taken
@@ -39,7 +40,7 @@ def test_what_expires_before_is_ended_with_the_time_at_which_it_could_go(
     found = claim(store, worker, {1: 100.0, 2: 100.0})
     assert (found.expired, found.deferred) == ((ended,), 1)
     assert states(store) == {ended: State.EXPIRED, waiting: State.QUEUED}
-    words = f"quiet hours where the recipient is: could go at {clock.after(100).isoformat(timespec='seconds')}"
+    words = f"quiet hours where the recipient is: could go at {shown(clock.after(100))}"
     assert store.delivery(ended).description == f"{words}, after it expires"
     assert store.delivery(waiting).description == words
 

@@ -35,8 +35,8 @@ def run(script: str) -> str:
 @pytest.mark.parametrize(
     ("package", "words"),
     [
-        ("sqlalchemy", "SQLAlchemy is not installed: pip install 'notify-core[store]'\n"),
-        ("psycopg", "psycopg is not installed: pip install 'notify-core[postgres]'\n"),
+        ("sqlalchemy", "SQLAlchemy is not installed: pip install 'notify-core[store]', or '.[store]' in a clone\n"),
+        ("psycopg", "psycopg is not installed: pip install 'notify-core[postgres]', or '.[postgres]' in a clone\n"),
     ],
 )
 def test_missing_extra(package: str, words: str) -> None:
