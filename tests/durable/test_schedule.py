@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notify_core import InvalidMessage, Notifier, Sms, State
+from notify_core import ConfigError, InvalidMessage, Notifier, Sms, State
 from notify_core.states import IllegalMove
 from notify_core.store import Stored
 from tests.core.gateway import Gateway
@@ -91,14 +91,12 @@ def test_nobody_holds_what_is_sent_at_once(notifier: Notifier, gateway: Gateway)
     assert (notifier.outbox.store.deliveries(), gateway.received) == ([], [])
 
 
-def test_without_a_store_too(gateway: Gateway) -> None:
-    """Where nothing can be enqueued the route cannot take a time at all."""
+def test_who_keeps_it_is_a_store(gateway: Gateway) -> None:
+    """Where nothing can be enqueued, a route that keeps messages is a fault of the configuration."""
     settings = configuration("sqlite://", {"clinic": gateway}, **LOCAL)
     del settings["store"]
-    with Notifier.from_mapping(settings) as notifier:
-        with pytest.raises(InvalidMessage, match="schedule: local"):
-            notifier.send(at(timedelta(hours=1)), route="local")
-        assert notifier.send(Sms(to=number(1), text="hello"), route="local").accepted
+    with pytest.raises(ConfigError, match=r"routes\.local\.schedule: needs a store"):
+        Notifier.from_mapping(settings)
 
 
 def test_the_provider_is_handed_the_time_otherwise(notifier: Notifier, gateway: Gateway) -> None:

@@ -206,7 +206,7 @@ def test_pages(client: Client) -> None:
     ("query", "words"),
     [
         ("sate=queued", "sate: unknown name; did you mean 'state'?"),
-        ("state=quued", "state.0: Input should be 'queued'"),
+        ("state=quued", "state.0: expected 'queued'"),
         ("since=yesterday", "since: "),
         ("since=99999999999d", "since: that is before the year 1"),
         ("most=0", "most: "),
