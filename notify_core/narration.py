@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from notify_core.errors import repeats
 from notify_core.states import State
+from notify_core.times import shown
 
 if TYPE_CHECKING:
     from notify_core.store import Event, Stored, Way
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 def words(state: State) -> str:
     """A state as people read it."""
     return state.replace("_", " ")
-
-
-def shown(at: datetime | None) -> str:
-    """A time to the second in the zone of this machine, such as ``2030-01-31 09:00:00+08:00``; empty for none."""
-    return at.astimezone().isoformat(" ", "seconds") if at else ""
 
 
 def ended(phrase: str) -> str:

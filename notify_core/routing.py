@@ -18,10 +18,10 @@ from notify_core import credit
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.events import FailedOver, InDoubt
 from notify_core.messages import Accepted, Message, Sms
-from notify_core.narration import shown
 from notify_core.quiet import QuietHours
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.states import State
+from notify_core.times import shown
 from notify_core.transports import Fit, Path, detached
 
 log = logging.getLogger("notify")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notify_core.cli import exits, terminal, times
+from notify_core.cli import exits, terminal
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json
 from notify_core.cli.store import opened
 from notify_core.cli.tables import Block, Table
+from notify_core.times import clock
 
 if TYPE_CHECKING:
     from notify_core.store import Refused
@@ -84,8 +85,8 @@ def _listed(found: Sequence[Refused]) -> Iterator[Block]:
 
 def _row(each: Refused) -> tuple[str, ...]:
     target = each.target or "listeners"
-    again = "given up" if each.again is None else times.clock(each.again)
-    return (str(each.id), each.kind, each.account, target, times.clock(each.at), f"{each.tries}", again, each.error)
+    again = "given up" if each.again is None else clock(each.again)
+    return (str(each.id), each.kind, each.account, target, clock(each.at), f"{each.tries}", again, each.error)
 
 
 def _outcome(told: int, strange: Sequence[int]) -> Iterator[str]:

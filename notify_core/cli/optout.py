@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from notify_core.cli import recipients, terminal, times
+from notify_core.cli import recipients, terminal
 from notify_core.cli.command import Family
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, To, ToFile, load, option
 from notify_core.cli.store import opened
 from notify_core.cli.tables import Table
 from notify_core.phones import mask
+from notify_core.times import shown
 
 Owner = Annotated[str, typer.Argument(metavar="ACCOUNT", show_default=False, help="An account of the configuration.")]
 
@@ -42,7 +43,7 @@ def list_(
         facts = ("account", "recipient", "since", "word")
         terminal.show_json({"opt_outs": [{fact: getattr(each, fact) for fact in facts} for each in found]})
     elif found:
-        rows = [(each.account, mask(each.recipient), times.shown(each.since), each.word) for each in found]
+        rows = [(each.account, mask(each.recipient), shown(each.since), each.word) for each in found]
         terminal.show(Table(("account", "recipient", "since", "word"), rows))
     else:
         terminal.show(f"Nobody opted out{f' of {account}' if account else ''}.")

@@ -18,6 +18,7 @@ from notify_core.cli.tables import Block, Table, words
 from notify_core.errors import coded, nearest
 from notify_core.phones import mask
 from notify_core.states import IllegalMove, State
+from notify_core.times import clock, shown
 
 if TYPE_CHECKING:
     from notify_core.config import Config
@@ -206,7 +207,7 @@ def purge(
     found = ", ".join(
         f"{count:,} {kind.removeprefix('notify_').replace('_', ' ')}" for kind, count in _some(purged.rows)
     )
-    terminal.show(f"Removed what was over before {times.shown(before)}: {found or 'there was nothing'}.")
+    terminal.show(f"Removed what was over before {shown(before)}: {found or 'there was nothing'}.")
 
 
 COMMANDS = Family(
@@ -259,7 +260,7 @@ def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -
 
 def _row(each: Stored) -> tuple[str, ...]:
     way = each.way.route or each.way.via
-    why, enqueued = coded(each.description, each.code), times.clock(each.created)
+    why, enqueued = coded(each.description, each.code), clock(each.created)
     return (str(each.id), mask(each.recipient), words(each.state), way, each.path, enqueued, why)
 
 

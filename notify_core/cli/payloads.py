@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from notify_core.cli import exits, terminal, times
+from notify_core.cli import exits, terminal
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, load, option
 from notify_core.cli.store import opened
 from notify_core.cli.tables import Block, Table
 from notify_core.errors import NotifyError
 from notify_core.narration import ended
+from notify_core.times import clock
 
 if TYPE_CHECKING:
     from notify_core.mailbox import Mailbox
@@ -163,7 +164,7 @@ def _listed(found: Sequence[Kept], more: int | None) -> Iterator[Block]:
 
 def _row(each: Kept) -> tuple[str, ...]:
     how = each.origin if each.origin == "push" else f"{each.origin} of {_PULLED[each.hook]}"
-    received = times.clock(each.received)
+    received = clock(each.received)
     return (str(each.id), each.account, each.transport, how, received, f"{each.size:,}", each.state, each.error)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from notify_core import narration
 from notify_core.cli.tables import Block, Table
-from notify_core.narration import meaning, possible, shown, words
+from notify_core.narration import meaning, possible, words
 from notify_core.phones import mask
+from notify_core.times import shown
 
 if TYPE_CHECKING:
     from notify_core.store import Event, Stored

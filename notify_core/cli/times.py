@@ -1,4 +1,4 @@
-"""Times as people write and read them: in the zone of this machine, with its offset."""
+"""Times as people write them in options: so long ago, or a date or time, here where it names no zone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from notify_core.cli.exits import Misuse
-from notify_core.narration import shown as shown  # noqa: PLC0414 - beside `clock`
-
-
-def clock(at: datetime) -> str:
-    """The same without its offset, for tables in which there is little room."""
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def moment(option: str, text: str) -> datetime | None:

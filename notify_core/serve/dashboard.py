@@ -24,6 +24,7 @@ from notify_core.proxies import Proxies
 from notify_core.serve.entrance import COOKIE, Sessions, field
 from notify_core.states import State
 from notify_core.store import Filter, Gauges, Kept, NoDelivery, Standing, Store, Stored
+from notify_core.times import clock
 from notify_core.tokens import Tokens
 
 _RECENT, _DOUBTS, _UNREADABLE = 25, 50, 25
@@ -133,7 +134,7 @@ class Dashboard:
             lstrip_blocks=True,
         )
         environment.filters |= {"masked": mask, "words": narration.words, "coded": _coded}
-        environment.filters |= {"clock": _clock, "offset": _offset, "span": _span}
+        environment.filters |= {"clock": clock, "offset": _offset, "span": _span}
         environment.globals |= {"meaning": _sentence(narration.meaning), "possible": _sentence(narration.possible)}
         environment.globals["now"] = lambda: datetime.now(UTC)
         return environment
@@ -163,10 +164,6 @@ def _coded(words: str) -> Markup:
     return Markup("").join(
         part if number % 2 == 0 else Markup("<code>{}</code>").format(part) for number, part in enumerate(parts)
     )
-
-
-def _clock(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _offset(at: datetime) -> str:

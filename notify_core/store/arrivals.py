@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from notify_core.phones import mask
 from notify_core.store import statements
 from notify_core.store.outbox import LAST_ID
+from notify_core.times import moment, stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -36,7 +37,7 @@ class Arrival:
 
 def listed(connection: Connection, account: str, since: datetime | None, below: int | None, most: int) -> list[Arrival]:
     """The newest ``most`` that fit, newest first."""
-    found = {"account": account or None, "since": since and since.timestamp(), "below": below and min(below, LAST_ID)}
+    found = {"account": account or None, "since": stamp(since), "below": below and min(below, LAST_ID)}
     values = {f"wanted_{name}": value for name, value in found.items() if value is not None}
     rows = connection.execute(statements.arrived(values), {**values, "most": most})
     return [_arrival(row) for row in rows]
@@ -50,6 +51,6 @@ def _arrival(row: Row[*tuple[Any, ...]]) -> Arrival:
         text=row.text,
         extension=row.extension,
         task_id=row.task_id,
-        at=None if row.at is None else datetime.fromtimestamp(row.at, UTC),
-        received=datetime.fromtimestamp(row.received, UTC),
+        at=moment(row.at),
+        received=moment(row.received),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -14,6 +14,7 @@ from notify_core.events import Credit
 from notify_core.settings import CreditSettings
 from notify_core.store import notices, statements
 from notify_core.store.notices import Draft, Targets
+from notify_core.times import moment
 
 Change = Literal["balance_low", "balance_recovered"]
 """What may happen to a balance that somebody wants to know."""
@@ -51,14 +52,14 @@ def note(
 
     ``account`` may be the name of a path, where that has a purse of its own.
     """
-    moment = at.timestamp()
-    statements.ADD_BALANCE.run(connection, [{"account": account, "units": str(units), "at": moment, "low": False}])
+    told = at.timestamp()
+    statements.ADD_BALANCE.run(connection, [{"account": account, "units": str(units), "at": told, "low": False}])
     before = connection.execute(statements.BALANCE, {"account_name": account}).one()
-    if before.at > moment:
+    if before.at > told:
         return None
     days = _days(connection, now, account, units)
     low = _is_low(rule, units, days)
-    facts = {"account_name": account, "amount": str(units), "moment": moment, "is_low": low, "left": days}
+    facts = {"account_name": account, "amount": str(units), "moment": told, "is_low": low, "left": days}
     connection.execute(statements.SET_BALANCE, facts)
     if low == before.low:
         return None
@@ -71,9 +72,7 @@ def note(
 def standings(connection: Connection) -> Mapping[str, Standing]:
     """The last balance of each account that has told one."""
     return {
-        row.account: Standing(
-            units=Decimal(row.units), at=datetime.fromtimestamp(row.at, UTC), low=row.low, days=row.days
-        )
+        row.account: Standing(units=Decimal(row.units), at=moment(row.at), low=row.low, days=row.days)
         for row in connection.execute(statements.BALANCES)
     }
 

@@ -6,11 +6,11 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from notify_core.errors import InvalidMessage, StoreError
 from notify_core.messages import Message, Mms, Part, Sms
+from notify_core.times import moment
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _json = json.JSONDecoder().decode
@@ -29,8 +29,7 @@ def rebuilt(kind: str, body: str, to: Iterable[str], send_at: float | None) -> M
     """The message again, to these recipients. Raises ``StoreError`` for one that was wiped."""
     if not body:
         raise StoreError("the text of this message was wiped: it cannot be sent again")
-    time = None if send_at is None else datetime.fromtimestamp(send_at, UTC)
-    return _READERS[kind](_json(body), to=tuple(to), send_at=time)
+    return _READERS[kind](_json(body), to=tuple(to), send_at=moment(send_at))
 
 
 def fingerprint(kind: str, body: str, to: Iterable[str]) -> str:

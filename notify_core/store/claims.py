@@ -11,7 +11,6 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -25,6 +24,7 @@ from notify_core.store import balances, bodies, slots, statements
 from notify_core.store.database import reserve
 from notify_core.store.outbox import Enqueued, Entry, Way, enqueue, note, ring
 from notify_core.store.slots import Ledger, Rule
+from notify_core.times import moment, shown
 
 
 class LeaseLost(StoreError):
@@ -484,15 +484,11 @@ class _Taking:
 
     def _deferral(self, over: _Over) -> tuple[dict[str, Any], bool]:
         turn = self._now + over.wait
-        words = f"{over.words}: could go at {_shown(turn)}"
+        words = f"{over.words}: could go at {shown(moment(turn))}"
         ends = over.expires_at is not None and over.expires_at <= turn
         if ends:
             words += ", after it expires"
         return {"delivery": over.delivery, "until": turn, "why": over.code, "words": words, "now": self._now}, ends
-
-
-def _shown(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).astimezone().isoformat(" ", "seconds")
 
 
 def hold(

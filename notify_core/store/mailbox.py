@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Literal, Self, TypeVar
 
@@ -28,6 +28,7 @@ from notify_core.store.bulk import Bulk
 from notify_core.store.database import reserve
 from notify_core.store.notices import Draft, Targets
 from notify_core.store.outbox import LAST_ID
+from notify_core.times import moment, stamp
 
 Origin = Literal["pull", "push"]
 Hook = Literal["status", "inbound", "push"]
@@ -188,7 +189,7 @@ def payload(connection: Connection, number: int) -> Payload:
         raise _no_payload(number)
     facts = {name: getattr(row, name) for name in ("id", "account", "transport", "origin", "hook", "state", "error")}
     request = json.loads(row.request)
-    return Payload(**facts, request=request, body=bytes(row.body), received=_time(row.received))
+    return Payload(**facts, request=request, body=bytes(row.body), received=moment(row.received))
 
 
 def listed(connection: Connection, states: Collection[str], below: int | None, most: int) -> list[Kept]:
@@ -200,7 +201,7 @@ def listed(connection: Connection, states: Collection[str], below: int | None, m
         "most": most,
     }
     rows = connection.execute(statements.PAYLOADS[open_only], facts).mappings()
-    return [Kept(**{**row, "received": _time(row["received"])}) for row in rows]
+    return [Kept(**{**row, "received": moment(row["received"])}) for row in rows]
 
 
 def waiting(connection: Connection, before: float, most: int) -> list[int]:
@@ -211,12 +212,12 @@ def waiting(connection: Connection, before: float, most: int) -> list[int]:
 def parked(connection: Connection, account: str, most: int) -> list[Parked]:
     """The newest reports that belong to no delivery that is known, of ``account`` or (empty) of all."""
     rows = connection.execute(statements.PARKED, {"account_name": account, "most": most})
-    return [Parked(id=row.id, account=row.account, report=_report(row), received=_time(row.received)) for row in rows]
+    return [Parked(id=row.id, account=row.account, report=_report(row), received=moment(row.received)) for row in rows]
 
 
 def _report(row: Row[*tuple[Any, ...]]) -> Report:
     facts = {"recipient": row.recipient, "task_id": row.task_id, "code": row.code}
-    return Report(**facts, state=State(row.state), at=None if row.at is None else _time(row.at))
+    return Report(**facts, state=State(row.state), at=moment(row.at))
 
 
 def _no_payload(number: int) -> StoreError:
@@ -274,7 +275,7 @@ class _Post:
             "task_id": storable(report.task_id),
             "state": report.state.value,
             "code": storable(report.code),
-            "at": _seconds(report.at),
+            "at": stamp(report.at),
         }
         return report, {**row, "digest": _digest(*row.values()), "delivery_id": None}
 
@@ -310,7 +311,7 @@ class _Post:
             "text": storable(inbound.text),
             "extension": storable(inbound.extension),
             "task_id": storable(inbound.task_id),
-            "at": _seconds(inbound.at),
+            "at": stamp(inbound.at),
         }
         return inbound, row
 
@@ -360,11 +361,3 @@ def _digest(*facts: object) -> str:
 
 def _folded(text: str) -> str:
     return text.strip().casefold()
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from notify_core.states import State
 from notify_core.store import bodies, statements
 from notify_core.store.database import reserve
 from notify_core.store.outbox import ring
+from notify_core.times import moment, stamp
 
 LISTENERS = ""
 """The target that stands for the listeners of a worker."""
@@ -149,8 +150,8 @@ def refused(connection: Connection, most: int) -> list[Refused]:
             kind=row.kind,
             target=row.target,
             account=row.account,
-            at=datetime.fromtimestamp(row.at, UTC),
-            again=None if row.done is not None else datetime.fromtimestamp(row.due, UTC),
+            at=moment(row.at),
+            again=None if row.done is not None else moment(row.due),
             tries=row.tries,
             error=row.error,
         )
@@ -177,7 +178,7 @@ def _notice(row: Row[*tuple[Any, ...]], known: Row[*tuple[Any, ...]] | None) -> 
         kind=row.kind,
         target=row.target,
         account=row.account,
-        at=datetime.fromtimestamp(row.at, UTC),
+        at=moment(row.at),
         tries=row.tries,
         heard=tuple(json.loads(row.heard)),
         delivery=_delivery(known) if known else None,
@@ -203,18 +204,14 @@ def _written(event: Report | Inbound | Credit) -> str:
         facts: dict[str, Any] = {"units": str(event.units), "days": event.days}
     else:
         facts = {name: getattr(event, name) for name in event.__slots__}
-    return json.dumps({**facts, "at": _seconds(event.at)}, separators=(",", ":"))
+    return json.dumps({**facts, "at": stamp(event.at)}, separators=(",", ":"))
 
 
 def _read(kind: str, account: str, facts: dict[str, Any]) -> dict[str, Any]:
     """The event again, under the name of the field of a notice that has it."""
-    facts["at"] = None if facts["at"] is None else datetime.fromtimestamp(facts["at"], UTC)
+    facts["at"] = moment(facts["at"])
     if kind == "reported":
         return {"report": Report(**facts | {"state": State(facts["state"])})}
     if kind == "received":
         return {"inbound": Inbound(**facts)}
     return {"credit": Credit(account=account, units=Decimal(facts["units"]), at=facts["at"], days=facts["days"])}
-
-
-def _seconds(at: datetime | None) -> float | None:
-    return None if at is None else at.timestamp()

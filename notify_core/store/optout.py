@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from notify_core.phones import mask
 from notify_core.store import statements
 from notify_core.store.bodies import storable
+from notify_core.times import moment
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,4 +42,4 @@ def remove(connection: Connection, account: str, recipients: Iterable[str]) -> i
 def listed(connection: Connection, account: str) -> list[OptOut]:
     """Who opted out of ``account``, or of any account where it is empty."""
     rows = connection.execute(statements.OPT_OUTS, {"account_name": account})
-    return [OptOut(row.account, row.recipient, datetime.fromtimestamp(row.since, UTC), row.word) for row in rows]
+    return [OptOut(row.account, row.recipient, moment(row.since), row.word) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from notify_core.messages import Message
 from notify_core.states import IllegalMove, State, move
 from notify_core.store import bodies, statements
 from notify_core.store.database import reserve
+from notify_core.times import moment, stamp
 
 CHANNEL = "notify_outbox"
 """The PostgreSQL channel on which new work is announced."""
@@ -114,7 +115,7 @@ class _Row:
             "fingerprint": self.fingerprint,
             "kind": entry.message.kind,
             "body": self.body,
-            "send_at": _seconds(entry.message.send_at),
+            "send_at": stamp(entry.message.send_at),
             "transactional": entry.transactional,
             "unwiped": now if entry.wipe else None,
             "created": now,
@@ -128,7 +129,7 @@ class _Row:
             "way": str(entry.way),
             "priority": entry.priority,
             "due": now if entry.due is None else entry.due.timestamp(),
-            "expires_at": _seconds(entry.expires_at),
+            "expires_at": stamp(entry.expires_at),
             "changed": now,
         }
         for number, recipient in zip(self.deliveries, entry.message.to, strict=True):
@@ -183,7 +184,7 @@ def _add_messages(connection: Connection, now: float, rows: Sequence[_Row]) -> d
 def _check_same(row: _Row, owner: Any) -> None:
     """Wiping a text wipes its fingerprint too, by which the text could be guessed: the key alone counts then."""
     if owner.fingerprint not in ("", row.fingerprint):
-        since = datetime.fromtimestamp(owner.created, UTC).isoformat(timespec="seconds")
+        since = moment(owner.created).isoformat(timespec="seconds")
         raise KeyConflict(
             f"key {row.entry.key!r} was used on {since} for message {owner.id}, which says something else or goes to "
             "others: use a new key for a new message, or repeat the first one exactly"
@@ -275,7 +276,3 @@ def _check_moves(connection: Connection, deliveries: Sequence[int], after: State
 
 def _or(states: set[State]) -> str:
     return " or ".join(f"one that is {state}" for state in sorted(states))
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()

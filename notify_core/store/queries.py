@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -14,6 +14,7 @@ from notify_core.phones import mask
 from notify_core.states import FINAL, State
 from notify_core.store import bodies, statements
 from notify_core.store.outbox import LAST_ID, NoDelivery, Way
+from notify_core.times import moment, stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +96,8 @@ def _values(wanted: Filter) -> dict[str, Any]:
         "key": wanted.key,
         "message": wanted.message and min(wanted.message, LAST_ID),
         "task_id": wanted.task_id,
-        "since": wanted.since and wanted.since.timestamp(),
-        "until": wanted.until and wanted.until.timestamp(),
+        "since": stamp(wanted.since),
+        "until": stamp(wanted.until),
         "below": wanted.below and min(wanted.below, LAST_ID),
     }
     return {f"wanted_{name}": value for name, value in values.items() if value not in ("", None)}
@@ -168,7 +169,7 @@ def _state_of(found: Stored) -> Event:
 
 def _event(row: Row[*tuple[Any, ...]]) -> Event:
     return Event(
-        at=_time(row.at),
+        at=moment(row.at),
         what=row.state,
         path=row.path,
         task_id=row.task_id or "",
@@ -185,21 +186,17 @@ def _stored(row: Row[*tuple[Any, ...]]) -> Stored:
         state=State(row.state),
         way=Way.parse(row.way),
         priority=row.priority,
-        due=_time(row.due),
-        expires_at=None if row.expires_at is None else _time(row.expires_at),
+        due=moment(row.due),
+        expires_at=moment(row.expires_at),
         attempts=row.attempts,
         path=row.path,
         task_id=row.task_id or "",
         code=row.code,
         description=row.description,
         key=row.key or "",
-        created=_time(row.created),
-        changed=_time(row.changed),
+        created=moment(row.created),
+        changed=moment(row.changed),
     )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def open_counts(connection: Connection) -> Mapping[State, int]:

@@ -19,6 +19,7 @@ from notify_core.cli.exits import Misuse
 from notify_core.sandbox import LocalGateway
 from notify_core.states import State
 from notify_core.store import Entry, Event, Store, Way
+from notify_core.times import shown as time_shown
 from tests.cli.shell import TEXT, Ended, notify
 
 A, B, C = "13800000001", "13800000002", "13800000003"
@@ -427,8 +428,8 @@ def test_a_span_that_is_none_purges_nothing(span: str) -> None:
 @pytest.mark.usefixtures("china")
 def test_times_are_read_and_shown_here() -> None:
     """A time without a zone is this machine's; one with a zone is shown in this machine's."""
-    assert times.shown(times.moment("--since", "2030-01-31")) == "2030-01-31 00:00:00+08:00"
-    assert times.shown(times.moment("--since", "2030-01-31T09:00Z")) == "2030-01-31 17:00:00+08:00"
+    assert time_shown(times.moment("--since", "2030-01-31")) == "2030-01-31 00:00:00+08:00"
+    assert time_shown(times.moment("--since", "2030-01-31T09:00Z")) == "2030-01-31 17:00:00+08:00"
     assert times.moment("--since", "") is None
     with pytest.raises(Misuse, match="write 30m, 2h or 7d"):
         times.moment("--since", "yesterday")

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from notify_core import ConfigError, InvalidMessage, Notifier, Result, Sms, State
 from notify_core import quiet as module
 from notify_core.errors import Retry, Scope
-from notify_core.narration import shown
 from notify_core.quiet import QuietHours, free
 from notify_core.routing import send
+from notify_core.times import shown
 from tests.core.conftest import OpenNotifier
 from tests.core.gateway import Gateway
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from notify_core import State, StoreError
-from notify_core.narration import shown
 from notify_core.settings import Limit
 from notify_core.store import Intent, Outcome, Store, Worker
 from notify_core.store.slots import RECHECK, Ledger
+from notify_core.times import shown
 from tests.store.workshop import Clock, by, emptied, entry, number, put, settle, states, take, taken
 
 THREE_IN_TEN = Limit(per="recipient", count=3, within=10)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from notify_core import Sms, State
-from notify_core.narration import shown
 from notify_core.settings import Limit
 from notify_core.store import Claim, Store, Worker
+from notify_core.times import shown
 from tests.store.workshop import LANE, PLAN, Clock, by, number, put, states, taken
 
 
