@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from notify_core import retrial
 from notify_core.errors import InvalidMessage, KeyConflict, StoreError
@@ -52,18 +52,18 @@ class Api:
         self._notifier = notifier
 
     @property
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[Route]:
         """All addresses."""
         one = "/deliveries/{id:int}"
         return [
-            _posted("/messages", self.enqueue, orders.NewMessage),
-            _asked("/deliveries", self.deliveries, orders.Wanted),
-            _asked(one, self.delivery, orders.Nothing),
-            _posted(f"{one}/cancel", self.cancel, orders.Note),
-            _posted(f"{one}/retry", self.retry, orders.Nothing),
-            _posted(f"{one}/resolve", self.resolve, orders.Resolution),
-            _asked("/balances", self.balances, orders.Nothing),
-            _asked("/inbound", self.inbound, orders.WantedInbound),
+            _call("POST", "/messages", self.enqueue, orders.NewMessage),
+            _call("GET", "/deliveries", self.deliveries, orders.Wanted),
+            _call("GET", one, self.delivery, orders.Nothing),
+            _call("POST", f"{one}/cancel", self.cancel, orders.Note),
+            _call("POST", f"{one}/retry", self.retry, orders.Nothing),
+            _call("POST", f"{one}/resolve", self.resolve, orders.Resolution),
+            _call("GET", "/balances", self.balances, orders.Nothing),
+            _call("GET", "/inbound", self.inbound, orders.WantedInbound),
         ]
 
     @property
@@ -73,12 +73,8 @@ class Api:
 
     def _absent(self, _: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
-        known = ", ".join(f"{min(each.methods or {''})} /api{each.path}" for each in self._calls)
+        known = ", ".join(f"{min(each.methods or {''})} /api{each.path}" for each in self.routes)
         return as_json({"error": f"there is no such call: {known}"}, status)
-
-    @property
-    def _calls(self) -> list[Route]:
-        return [each for each in self.routes if isinstance(each, Route)]
 
     @property
     def _store(self) -> Store:
@@ -164,18 +160,11 @@ def _page(name: str, found: list[dict[str, Any]], most: int) -> Document:
 # --- requests and answers
 
 
-def _posted(path: str, work: Callable[..., Document], model: type[Strict]) -> Route:
+def _call(method: str, path: str, work: Callable[..., Document], model: type[Strict]) -> Route:
     async def endpoint(request: Request) -> Response:
         return await _answered(request, work, model)
 
-    return Route(path, endpoint, methods=["POST"])
-
-
-def _asked(path: str, work: Callable[..., Document], model: type[Strict]) -> Route:
-    async def endpoint(request: Request) -> Response:
-        return await _answered(request, work, model)
-
-    return Route(path, endpoint, methods=["GET"])
+    return Route(path, endpoint, methods=[method])
 
 
 async def _answered(request: Request, work: Callable[..., Document], model: type[Strict]) -> Response:

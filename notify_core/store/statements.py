@@ -295,7 +295,6 @@ EXTEND = (
 )
 LEASE = select(workers.c.lease).where(workers.c.id == bindparam("worker_id"))
 RETIRE = delete(workers).where(workers.c.id == bindparam("worker_id"))
-WORKERS = select(workers).order_by(workers.c.id)
 
 _living = select(workers.c.id).where(workers.c.lease >= bindparam("now"))
 LAPSED = (
