@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
@@ -57,6 +60,24 @@ def ended(process: subprocess.Popen[bytes]) -> Ended:
     """Wait for a process."""
     out, err = process.communicate(timeout=60)
     return Ended(process.returncode, out.decode("utf-8"), err.decode("utf-8"))
+
+
+@contextmanager
+def running(*args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that works until it is told to end; it is ended when the block ends however it ends."""
+    started = process(*args)
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.kill()
+        started.wait()
+
+
+def stopped(started: subprocess.Popen[bytes], by: signal.Signals = signal.SIGTERM) -> Ended:
+    """How a command ended that was told to."""
+    started.send_signal(by)
+    return ended(started)
 
 
 def at_terminal(*args: str, answers: tuple[tuple[str, str], ...] = (), **environment: str) -> Ended:

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from notify_core.sandbox import LocalGateway
-from tests.cli.shell import TEXT, Ended, ended, notify, process
+from tests.cli.shell import TEXT, notify, running, stopped
 from tests.serve.house import until
 
 A = "13800000001"
@@ -27,24 +27,13 @@ HEADERS = {"authorization": f"Bearer {PEOPLE}"}
 @contextmanager
 def serving(*args: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server on a free port and its address; it is ended when the block ends however it ends."""
-    started = process("serve", "--port", "0", *args)
-    try:
+    with running("serve", "--port", "0", *args) as started:
         assert started.stdout is not None
         out = started.stdout.fileno()
         first = "".join(iter(lambda: os.read(out, 1).decode("latin-1"), "\n"))  # and no more: `ended` reads the rest
         found = re.match(r"Serving (http://127\.0\.0\.1:\d+), with the store sqlite:///.*notify\.db\.", first)
         assert found, first
         yield started, found[1]
-    finally:
-        if started.poll() is None:
-            started.kill()
-        started.wait()
-
-
-def stopped(started: subprocess.Popen[bytes], by: signal.Signals = signal.SIGTERM) -> Ended:
-    """How a server ended that was told to."""
-    started.send_signal(by)
-    return ended(started)
 
 
 @pytest.fixture

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from notify_core.sandbox import LocalGateway
 from notify_core.store import Store
-from tests.cli.shell import TEXT, Ended, ended, notify, process
+from tests.cli.shell import TEXT, ended, notify, running, stopped
 
 A, B, C = "13800000001", "13800000002", "13800000003"
-
-
-@contextmanager
-def working(*args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker, ended when the block ends however it ends."""
-    started = process("worker", *args)
-    try:
-        yield started
-    finally:
-        if started.poll() is None:
-            started.kill()
-        started.wait()
-
-
-def stopped(started: subprocess.Popen[bytes], by: signal.Signals = signal.SIGTERM) -> Ended:
-    """How a worker ended that was told to."""
-    started.send_signal(by)
-    return ended(started)
 
 
 def enqueue(*args: str) -> None:
@@ -51,7 +30,7 @@ def states() -> dict[int, str]:
 def test_a_worker_sends_and_stops_cleanly(outbox: LocalGateway, folder: Path, by: signal.Signals) -> None:
     """It sends what is enqueued, and by SIGTERM or Ctrl-C records what it sent and ends with 0."""
     enqueue("--to", A, B)
-    with working() as started:
+    with running("worker") as started:
         outbox.wait(1, within=60)
         shown = stopped(started, by)
     assert shown.code == 0
@@ -67,7 +46,7 @@ def test_a_second_interrupt_does_not_wait(outbox: LocalGateway) -> None:
     """The first Ctrl-C says that it waits for what is under way; the second ends with 130, and says what that means."""
     outbox.fault("smsJson.aspx:delay-after:seconds=60")
     enqueue("--to", A, "--via", "clinic.json")
-    with working() as started:
+    with running("worker") as started:
         outbox.wait(1, within=60)
         started.send_signal(signal.SIGINT)
         assert started.stderr is not None
@@ -82,7 +61,7 @@ def test_several_processes_send_each_message_once(outbox: LocalGateway) -> None:
     """Two processes share the outbox; both stop when the first is told to, and nothing is sent twice."""
     first, second = ([f"13{prefix}{number:08}" for number in range(20)] for prefix in (8, 9))
     enqueue("--to", *first, "--via", "single.json")
-    with working("--processes", "2", "--threads", "2") as started:
+    with running("worker", "--processes", "2", "--threads", "2") as started:
         outbox.wait(1, within=60)
         enqueue("--to", *second, "--via", "single.json")
         outbox.wait(40, within=60)
@@ -97,7 +76,7 @@ def test_a_verbose_worker_tells_of_each_delivery(outbox: LocalGateway) -> None:
     """With --verbose every delivery has a line: its id, masked number, state and path, and neither number nor text."""
     outbox.account(black_list=[B])
     enqueue("--to", A, B, "--via", "clinic.json")
-    with working("--verbose") as started:
+    with running("worker", "--verbose") as started:
         outbox.wait(1, within=60)
         shown = stopped(started)
     lines = [line.partition(" ")[2] for line in shown.out.splitlines()[1:-1]]
@@ -111,7 +90,7 @@ def test_what_a_killed_worker_had_is_in_doubt(outbox: LocalGateway) -> None:
     """A worker killed in mid-send leaves a delivery that nobody sends again, and the outbox says what to do."""
     outbox.fault("smsJson.aspx:delay-after:seconds=60")
     enqueue("--to", A, "--via", "clinic.json")
-    with working() as started:
+    with running("worker") as started:
         outbox.wait(1, within=60)
         started.kill()
         ended(started)
