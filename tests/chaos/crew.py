@@ -204,18 +204,31 @@ def _work(orders: Mapping[str, Any]) -> None:
     clock.shift_wall(shared or (lambda: orders["shift"]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; who started us decides
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    told: list[int] = []
     with Notifier.from_mapping(orders["settings"]) as notifier:
-        while not _worked(notifier, orders, shared):
+        while not _worked(notifier, orders, shared, told):
             time.sleep(0.5)
 
 
-def _worked(notifier: Notifier, orders: Mapping[str, Any], shared: Callable[[], float] | None) -> bool:
-    """Work until told to stop. Where the database is away at the start it is tried again, as a supervisor does."""
+def _worked(
+    notifier: Notifier, orders: Mapping[str, Any], shared: Callable[[], float] | None, told: list[int]
+) -> bool:
+    """Work until told to stop. Where the database is away at the start it is tried again, as a supervisor does.
+
+    A signal that comes meanwhile is in ``told``: the worker that heard it may be the one that could not begin.
+    """
+
+    def stop(number: int, _: object) -> None:
+        told.append(number)
+        worker.stop()
+
     try:
         if shared:
             clock.shift_store(notifier, shared)
         worker = Worker(notifier, threads=THREADS, limit=LIMIT, lease=orders["lease"])
-        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+        signal.signal(signal.SIGTERM, stop)
+        if told:
+            worker.stop()
         Path(orders["ready"]).touch()
         worker.run()
     except StoreError:
