@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring as quoted
 from typing import Any, cast
 
@@ -29,6 +29,8 @@ push = json.push
 change_password = json.change_password
 
 _BLOCK = 8
+_SECOND = timedelta(seconds=1)
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
 # PKCS7 (RFC 5652 §6.3), by the bytes in the last block: each added byte says how many were added, one at least.
 _PADDING = tuple(bytes([_BLOCK - over]) * (_BLOCK - over) for over in range(_BLOCK))
 
@@ -45,7 +47,8 @@ def bind(settings: IpyySettings) -> None:
 def send(settings: IpyySettings, http: Http, submission: Submission) -> Accepted:
     """Post the message, encrypted, to ensms.ashx."""
     message = cast("Sms", submission.message)
-    fields = f"UserId={settings.user_id}&Text64={form.base64(encrypted(settings, message, http.now()))}".encode("ascii")
+    text64 = form.base64(encrypted(settings, message, http.now()))
+    fields = b"UserId=%b&Text64=%b" % (settings.user_id.encode("ascii"), text64)
     answer = replies.read(http.post(PATH, fields, form.CONTENT_TYPE).body)
     return sendresult.submitted(answer, answer.fields, message.to)
 
@@ -68,13 +71,13 @@ def _opening(settings: IpyySettings, now: datetime) -> bytes:
     """What every message of an account begins with within one second."""
     stamp = f"{chinatime.wall_clock(now):%m%d%H%M%S}"
     secret = md5_upper(settings.password.get_secret_value() + stamp)
-    return f'{{"UserName":{quoted(settings.account)},"Secret":"{secret}","Stamp":"{stamp}",'.encode()
+    return f'{{"UserName":{quoted(settings.account)},"Secret":"{secret}","Stamp":"{stamp}","Moblie":"'.encode()
 
 
 def _rest(message: Sms) -> bytes:
     when = chinatime.written(message.send_at) if message.send_at else ""
     return (
-        f'"Moblie":"{",".join(addressing.national(message.to))}","Text":{quoted(message.text)},'
+        f'{",".join(addressing.national(message.to))}","Text":{quoted(message.text)},'
         f'"Ext":"{message.extension}","SendTime":"{when}"}}'
     ).encode()
 
@@ -92,14 +95,13 @@ class _Desk:
         self._settings = settings
         self._cipher: Any = DES.new(key, DES.MODE_CBC, iv=key)  # noqa: S304  # the gateway knows no other
         self._start = self._last = int.from_bytes(key, "big")
-        self._second: datetime | None = None
+        self._from = self._until = _NEVER
         self._begun = self._over = b""
         self._begun_with = 0
 
     def encrypted(self, message: Sms, now: datetime) -> bytes:
-        second = now.replace(microsecond=0)
-        if second != self._second:
-            self._begin(second)
+        if not self._from <= now < self._until:
+            self._begin(now.replace(microsecond=0))
         content = self._over + _rest(message)
         return self._begun + self._after(self._begun_with, content + _PADDING[len(content) % _BLOCK])
 
@@ -108,7 +110,8 @@ class _Desk:
         opening = _opening(self._settings, second)
         whole = len(opening) // _BLOCK * _BLOCK
         self._begun, self._over = self._after(self._start, opening[:whole]), opening[whole:]
-        self._begun_with, self._second = self._last, second
+        self._begun_with = self._last
+        self._from, self._until = second, second + _SECOND
 
     def _after(self, block: int, content: bytes) -> bytes:
         """``content``, of whole blocks, encrypted as what follows a ``block`` of the cipher text, or the IV.

@@ -31,13 +31,13 @@ def sms(credentials: str, message: Sms, charset: str = "utf-8", errors: str = "s
 def mms(credentials: str, message: Mms, container: bytes) -> bytes:
     """The form that sends a multimedia message, whose parts are in the TMS ``container``."""
     subject = _escaped(message.subject.encode())
-    return _submission(credentials, message, f"subject={subject}&content={base64(container)}")
+    return _submission(credentials, message, f"subject={subject}&content={base64(container).decode('ascii')}")
 
 
-def base64(content: bytes) -> str:
+def base64(content: bytes) -> bytes:
     """``content`` as base64, URL-encoded: 65 characters, of which three are not plain."""
-    plain = b2a_base64(content, newline=False).decode("ascii")
-    return plain.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+    plain = b2a_base64(content, newline=False)
+    return plain.replace(b"+", b"%2B").replace(b"/", b"%2F").replace(b"=", b"%3D")
 
 
 def _submission(credentials: str, message: Sms | Mms, what: str) -> bytes:
