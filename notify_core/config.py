@@ -30,6 +30,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from notify_core.errors import ConfigError, Fault, MissingExtra, nearest
+from notify_core.names import account_of, provider_of
 from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
 from notify_core.settings import AccountSettings, Duration, Strict, Token, address_problem
 from notify_core.templates import Templates
@@ -266,7 +267,7 @@ class Config:
 
     def targets(self, account: str) -> dict[str, list[str]]:
         """By event, the webhooks that are told of it where ``account`` (or a path of it) is concerned."""
-        named = account if account in self.accounts else account.rpartition(".")[0]
+        named = account if account in self.accounts else account_of(account)
         wanting = {name: each for name, each in self.webhooks.items() if named in (each.accounts or (named,))}
         return {event: [name for name, each in wanting.items() if event in each.events] for event in get_args(Event)}
 
@@ -302,7 +303,7 @@ def _keyed(value: Any) -> Any:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the file for editors, with the settings of every installed transport."""
-    models = {name.rpartition(".")[0]: _model(load(name), name) for name in installed() if "." in name}
+    models = {provider_of(name): _model(load(name), name) for name in installed() if "." in name}
     accounts: Any = tuple(_tagged(provider, model) for provider, model in sorted(models.items()))
     union: Any = accounts[0]
     for model in accounts[1:]:
@@ -431,9 +432,9 @@ class _Check:
     def _provider(self, provider: str, place: Place, dotted: dict[str, Any]) -> dict[str, Any]:
         """The transports of a provider, imported."""
         known = {*dotted, *(name for name in installed() if "." in name)}
-        names = sorted(name for name in known if name.rpartition(".")[0] == provider)
+        names = sorted(name for name in known if provider_of(name) == provider)
         if not names:
-            providers = {name.rpartition(".")[0] for name in known}
+            providers = {provider_of(name) for name in known}
             self._document.fault(place, f"no plugin speaks to {provider!r}{nearest(provider, providers)}")
         for name in names:
             if name not in dotted and name not in self._modules:
@@ -543,7 +544,7 @@ class _Check:
         if account not in accounts:
             return f"no account {account!r}{nearest(account, accounts)}"
         provider = accounts[account].get("provider") if isinstance(accounts[account], dict) else None
-        dialects = {name.rpartition(".")[2] for name in self._modules if name.rpartition(".")[0] == provider}
+        dialects = {name.rpartition(".")[2] for name in self._modules if provider_of(name) == provider}
         if dialects and dialect not in dialects:
             return f"{provider} has no transport {dialect!r}{nearest(dialect, dialects)}"
         return ""

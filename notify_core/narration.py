@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from notify_core.errors import repeats
+from notify_core.names import account_of
 from notify_core.states import State
 from notify_core.times import shown
 
@@ -126,7 +127,7 @@ _MEANING = {
 def possible(stored: Stored) -> str:
     """What a person may do about it now."""
     return _POSSIBLE[stored.state].format(
-        id=stored.id, account=stored.path.rpartition(".")[0] or "ACCOUNT", task=stored.task_id or "unknown"
+        id=stored.id, account=account_of(stored.path) or "ACCOUNT", task=stored.task_id or "unknown"
     )
 
 

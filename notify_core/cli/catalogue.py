@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 from notify_core.cli.abilities import KNOWN, marks, sends
+from notify_core.names import provider_of
 from notify_core.plugins import PluginError, Transport, assemble, installed, load
 
 columns = ("plugin", "from", "sends", *KNOWN.values(), "problem")
@@ -25,7 +26,7 @@ class Entry:
     @property
     def provider(self) -> str:
         """The family of gateways that it speaks to."""
-        return self.name.rpartition(".")[0]
+        return provider_of(self.name)
 
     def row(self) -> tuple[str, ...]:
         """The entry as a line of a table under ``columns``."""

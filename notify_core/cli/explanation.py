@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from notify_core.cli.abilities import USED, marks, sends
 from notify_core.cli.tables import Block, Table
 from notify_core.config import Config, RouteSettings, WebhookSettings
+from notify_core.names import account_of
 from notify_core.settings import AccountSettings, Limit
 from notify_core.transports import Path
 
@@ -165,7 +166,7 @@ def _unused(config: Config) -> Iterator[str]:
 
 
 def _in_routes(config: Config) -> set[str]:
-    return {path.rpartition(".")[0] for route in config.routes.values() for path in route.paths}
+    return {account_of(path) for route in config.routes.values() for path in route.paths}
 
 
 def _unheard(config: Config, paths: Sequence[Path]) -> Iterator[str]:
@@ -173,7 +174,7 @@ def _unheard(config: Config, paths: Sequence[Path]) -> Iterator[str]:
     if not config.store:
         return
     for name in filter(_in_routes(config).__contains__, config.accounts):
-        can = {hook for path in paths if path.name.rpartition(".")[0] == name for hook in _can(path)}
+        can = {hook for path in paths if account_of(path.name) == name for hook in _can(path)}
         ways = [way for way, hook in (("`pull: 30s`", "status"), ("`push:`", "push")) if hook in can]
         if ways and not _comes(config.accounts[name], "reports"):
             yield (

@@ -9,6 +9,7 @@ from notify_core.cli import exits, salvage, terminal
 from notify_core.cli.following import MANY
 from notify_core.cli.tables import Block, Table, words
 from notify_core.errors import SendError
+from notify_core.names import account_of
 from notify_core.phones import mask
 from notify_core.results import Attempt, Delivery, Estimate, Result
 from notify_core.states import State
@@ -174,7 +175,7 @@ def _place(doubtful: Sequence[Delivery]) -> str:
         return (
             f"`notify outbox show {doubtful[0].id}`" if len(doubtful) == 1 else "`notify outbox list --state in_doubt`"
         )
-    accounts = {d.path.rpartition(".")[0] for d in doubtful if d.path} or {"ACCOUNT"}
+    accounts = {account_of(d.path) for d in doubtful if d.path} or {"ACCOUNT"}
     return " and ".join(f"`notify reports {name}`" for name in sorted(accounts))
 
 

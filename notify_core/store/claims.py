@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row
 
 from notify_core.errors import SendError, StoreError
 from notify_core.messages import Message
+from notify_core.names import account_of
 from notify_core.results import Attempt, Delivery, Result
 from notify_core.settings import Limit
 from notify_core.states import State, origins
@@ -61,7 +62,7 @@ class Intent:
     @property
     def account(self) -> str:
         """The account of the path."""
-        return self.path.rpartition(".")[0]
+        return account_of(self.path)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -603,7 +604,7 @@ class _Recording:
         return {
             "id": self._submissions[id(attempt)],
             "path": attempt.path,
-            "account": attempt.path.rpartition(".")[0],
+            "account": account_of(attempt.path),
             "task_id": bodies.storable(attempt.task_id),
             "state": attempt.state.value,
             "recipients": len(attempt.recipients),

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from notify_core.errors import Sent
+from notify_core.names import account_of
 from notify_core.states import MOVES, State
 from notify_core.store import notices, statements
 from notify_core.store.database import reserve
@@ -142,7 +143,7 @@ def resolve(connection: Connection, now: float) -> list[tuple[str, str]]:
 def _fits(connection: Connection, now: float) -> list[_Fit]:
     facts = {"before": now - PATIENCE, "early": _BEFORE, "late": _AFTER}
     rows = connection.execute(statements.FITS, facts).all()
-    return [_fit(row) for row in rows if row.path.rpartition(".")[0] == row.account]
+    return [_fit(row) for row in rows if account_of(row.path) == row.account]
 
 
 def _fit(row: Row[*tuple[Any, ...]]) -> _Fit:
@@ -152,7 +153,7 @@ def _fit(row: Row[*tuple[Any, ...]]) -> _Fit:
 def _on_their_way(connection: Connection, recipients: Collection[str]) -> set[tuple[str, str]]:
     """Accounts and numbers to which something is being sent: its task id may be the one that nobody knows."""
     rows = connection.execute(statements.SENDING_TO, {"recipients": [*recipients]})
-    return {(row.path.rpartition(".")[0], row.recipient) for row in rows}
+    return {(account_of(row.path), row.recipient) for row in rows}
 
 
 _Known = dict[tuple[str, str], tuple[int, bool]]

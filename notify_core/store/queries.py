@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from notify_core.messages import Message
+from notify_core.names import account_of
 from notify_core.phones import mask
 from notify_core.states import FINAL, State
 from notify_core.store import bodies, statements
@@ -140,7 +141,7 @@ def _reports(connection: Connection, found: Stored, events: Collection[Event]) -
         yield replace(event, description="it changes nothing" if over else _resolving(event, doubted))
         over, doubted = over or State(row.state) in FINAL, None
     if found.state is State.IN_DOUBT:
-        facts = {"recipient": found.recipient, "account_name": found.path.rpartition(".")[0]}
+        facts = {"recipient": found.recipient, "account_name": account_of(found.path)}
         for row in connection.execute(statements.PARKED_REPORTS_ON, facts):
             task = f"task {row.task_id}" if row.task_id else "a task without id"
             yield replace(_event(row), description=f"it is about {task}, which may be this message or another")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from notify_core.config import Config, from_mapping
+from notify_core.names import provider_of
 from notify_core.notifier import Notifier
 from notify_core.plugins import load, load_module
 from notify_core.settings import AccountSettings
@@ -68,7 +69,7 @@ class Subject:
 
     def configuration(self, url: str, **settings: Any) -> dict[str, Any]:
         """A configuration with one account at ``url``, in the shape of the YAML; ``settings`` go over its own."""
-        provider = self.name.rpartition(".")[0]
+        provider = provider_of(self.name)
         account = {"provider": provider, "base_url": url, **_PATIENCE, **self._settings, **settings}
         configuration: dict[str, Any] = {"accounts": {ACCOUNT: account}, "routes": {"default": [self.path]}}
         return configuration | ({"transports": {self.name: self._module}} if self._module else {})

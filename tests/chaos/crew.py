@@ -210,9 +210,7 @@ def _work(orders: Mapping[str, Any]) -> None:
             time.sleep(0.5)
 
 
-def _worked(
-    notifier: Notifier, orders: Mapping[str, Any], shared: Callable[[], float] | None, told: list[int]
-) -> bool:
+def _worked(notifier: Notifier, orders: Mapping[str, Any], shared: Callable[[], float] | None, told: list[int]) -> bool:
     """Work until told to stop. Where the database is away at the start it is tried again, as a supervisor does.
 
     A signal that comes meanwhile is in ``told``: the worker that heard it may be the one that could not begin.
