@@ -730,7 +730,10 @@ SPENT = select(func.sum(traffic.c.units), func.min(traffic.c.hour)).where(
     traffic.c.hour >= bindparam("since"),
     or_(
         traffic.c.path == _account,
-        func.substr(traffic.c.path, 1, func.length(_account) + 1) == _account + ".",
+        and_(
+            func.substr(traffic.c.path, 1, func.length(_account) + 1) == _account + ".",
+            traffic.c.path.not_in(select(balances.c.account)),  # what such a path spends is credit of its own
+        ),
     ),
 )
 

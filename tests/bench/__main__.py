@@ -34,7 +34,7 @@ def _measures(rounds: int) -> dict[str, Callable[[], list[Row]]]:
         "memory": footprint.memory,
         "durable: distinct, SQLite": lambda: durable.distinct("sqlite", 3),
         "durable: distinct, PostgreSQL": lambda: durable.distinct("postgresql", 2),
-        "durable: one text, SQLite": lambda: durable.one_text("sqlite", 20_000),
+        "durable: one text, SQLite": lambda: durable.one_text("sqlite", 20_000, rounds=10),
         "durable: one text, PostgreSQL": lambda: durable.one_text("postgresql", 10_000),
         "durable: history": durable.history,
         "durable: urgent, SQLite": lambda: durable.urgent("sqlite"),

@@ -94,11 +94,13 @@ def test_days(store: Store, worker: Worker, clock: Clock) -> None:
 
 
 def test_pace_of_a_path(store: Store, worker: Worker) -> None:
-    """A path with credit of its own has a pace of its own."""
+    """A path with credit of its own has a pace of its own, and no part in the account's."""
     spend(store, worker, 60)
     spend(store, worker, 10, path="clinic.mms")
     store.note_balance("clinic.mms", Decimal(50), STARTED, RULE)
     assert store.balances()["clinic.mms"].days == pytest.approx(5.0)
+    note(store, 120)
+    assert store.balances()["clinic"].days == pytest.approx(2.0)
 
 
 def test_no_traffic(store: Store, worker: Worker, clock: Clock) -> None:
