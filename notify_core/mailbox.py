@@ -100,7 +100,10 @@ class Mailbox:
             self._unread(intake.number, error, exchange)
             raise
         intake.check()
-        return self._apply(intake.number, path, items)
+        number = intake.number
+        if items and not number:  # the plugin has them from elsewhere than ``http``, as by a provider's own client
+            number = self._store.keep(intake.payload)
+        return self._apply(number, path, items)
 
     def take(self, account: str, request: Request) -> bytes:
         """Keep and apply what the provider pushed to ``account``: the words that answer it.

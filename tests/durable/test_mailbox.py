@@ -16,6 +16,7 @@ from notify_core.hookspecs import hookimpl
 from notify_core.mailbox import Unkept
 from notify_core.store import Payload, Store
 from tests.core.gateway import Act, Gateway, cut, head, says
+from tests.durable import paged
 from tests.durable.shop import number
 
 NOTHING = '{"error":"1","remark":"成功","statusbox":[]}'
@@ -351,6 +352,18 @@ def test_several_replies_of_one_pull(url: str, gateway: Gateway) -> None:
             notifier.reports("clinic")
         assert len(notifier.mailbox.keep(caught.value.payloads[0]).reports) == 2
         assert [kept.state for kept in store.payloads()] == ["applied", "unreadable", "applied"]
+
+
+def test_reports_from_elsewhere(url: str, gateway: Gateway) -> None:
+    """What a plugin has from elsewhere than the session that it is given is applied too."""
+    settings = configuration(url, gateway) | {"transports": {"paged.json": "tests.durable.paged"}}
+    settings["accounts"]["clinic"] = {"provider": "paged", "base_url": gateway.url}
+    with Notifier.from_mapping(settings) as notifier:
+        paged.AT_HAND.append(number(1))
+        (report,) = notifier.reports("clinic")
+        assert report.recipient == number(1)
+        assert [kept.state for kept in notifier.outbox.store.payloads()] == ["applied"]
+        assert not gateway.received
 
 
 @pytest.mark.parametrize("given", ["nothing", "a text", "no number"])
