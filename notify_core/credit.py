@@ -17,12 +17,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from notify_core.errors import Retry, Scope, SendError, Sent
-from notify_core.events import Credit
+from notify_core.events import Change, Credit
 from notify_core.results import Attempt
 from notify_core.settings import CreditSettings
 from notify_core.states import State
 
-log = logging.getLogger("notify")
+log = logging.getLogger("notify.news")
 
 PAUSE = 60.0
 """Seconds for which an account without credit is passed over; then one message may find out."""
@@ -32,12 +32,16 @@ PACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the store should know of a purse: its units at an aware time, and the rule by which they are low."""
+    """What the store should know of a purse: its units at an aware time, and the rule by which they are low.
+
+    ``units`` are None where they are not known. ``broke``: it cannot pay, which is low by any rule.
+    """
 
     purse: str
-    units: Decimal
+    units: Decimal | None
     at: datetime
     rule: CreditSettings
+    broke: bool
 
 
 class Purse:
@@ -45,7 +49,7 @@ class Purse:
 
     ``tell`` is called as ``tell(event, event=Credit(…))`` when it becomes low, and when it recovers. ``short`` is the
     cost, in segments over all recipients, from which the gateway refuses messages for want of credit; None where it
-    does not. ``units`` are the provider's own, None until something is known; ``days`` is how long they last, where a
+    does not. ``units`` are the provider's own, None where they are not known; ``days`` is how long they last, where a
     store tells it.
     """
 
@@ -79,7 +83,7 @@ class Purse:
 
     @property
     def at(self) -> datetime | None:
-        """When the gateway told ``units``, aware."""
+        """When the gateway told ``units``, or that they do not suffice, aware."""
         return self._at if self._last is None else _ended(self._last)
 
     @property
@@ -121,28 +125,28 @@ class Purse:
 
     def learn(self, attempt: Attempt, cost: Callable[[], int]) -> None:
         """An attempt came to its end; ``cost`` counts its segments over all recipients, where that matters."""
-        if attempt.state is State.REJECTED and attempt.balance is not None:
-            self._refused(attempt, attempt.balance, cost())
+        if _wants_credit(attempt):
+            self._refused(attempt, cost())
         elif attempt.state is State.ACCEPTED:
-            units = attempt.balance
-            if self.short is not None and self._after(attempt.at) and (paid := cost()) >= self.short:
+            recovers = self.short is not None and self._after(attempt.at) and cost() >= self.short
+            if recovers:
                 self._recovered()
-                units = Decimal(paid) if units is None else units  # so much there was at least
-            if units is not None:
-                self.hear(units, attempt.at, _ended(attempt))
+            if attempt.balance is not None:
+                self.hear(attempt.balance, attempt.at, _ended(attempt))
+            elif recovers:
+                self._keep(None, _ended(attempt))
 
     def hear(self, units: Decimal, asked: datetime, answered: datetime) -> None:
         """The gateway says what is left, asked and answered at these aware times.
 
         Of answers to questions that overlap nobody knows which is the newer: the lower is taken then.
         """
-        if self.units is not None and units > self.units and not self._after(asked):
+        if (self.units is None or units > self.units) and not self._after(asked):
             return
         self._news = self._news or units != self.units
-        self.units, self._at, self._last = units, answered, None
         if self.short is not None:
             self._weigh(units, self.short)
-        self._judge(units, answered)
+        self._keep(units, answered)
 
     def told(self, units: Decimal, at: datetime, *, low: bool, days: float | None) -> None:
         """The store says what another process learned, how long that lasts, and whether that is low."""
@@ -154,13 +158,13 @@ class Purse:
 
     def note(self, pace: float = PACE) -> Note | None:
         """What the store should be told now, if anything: at most once in ``pace`` seconds, or where it became low."""
-        if not self._news or self.units is None or (at := self.at) is None:
+        if not self._news or (at := self.at) is None:
             return None
         now = self._clock()
         if now - self._noted[0] < pace and self._noted[1] is self.low:
             return None
         self._news, self._noted = False, (now, self.low)
-        return Note(self.name, self.units, at, self._rule(self.units))
+        return Note(self.name, self.units, at, self.rule, self.short is not None)
 
     def unnoted(self) -> None:
         """The store could not take the note: it is due again."""
@@ -170,24 +174,24 @@ class Purse:
         at = self.at
         return at is None or time >= at
 
-    def _rule(self, units: Decimal) -> CreditSettings:
-        """An account that cannot pay is low, wherever its settings begin."""
-        if self.short is None:
-            return self.rule
-        low = units + 1 if self.rule.low is None else max(self.rule.low, units + 1)
-        return self.rule.model_copy(update={"low": low})
+    def _keep(self, units: Decimal | None, at: datetime) -> None:
+        self.units, self._at, self._last = units, at, None
+        self._judge(units, at)
 
-    def _refused(self, attempt: Attempt, credit: Decimal, cost: int) -> None:
+    def _refused(self, attempt: Attempt, cost: int) -> None:
+        """Where the gateway does not say what is left, what was known before still holds unless it had sufficed."""
         with self._lock:
             first = self.short is None
             self.short = max(1, cost if self.short is None else min(cost, self.short))
             self._until = self._clock() + PAUSE
-            self._owed = credit if credit < 0 else None
+            known = self.units if self.units is not None and self.units < self.short else None
+            units = known if attempt.balance is None else attempt.balance
+            self._owed = units if units is not None and units < 0 else None
         if first:
             words = "account %r has no credit for %d segments: it is passed over until it recovers; top it up"
             log.warning(words, self.name, self.short, extra={"action": "no_credit"})
-        self.units, self._at, self._last, self._news = credit, _ended(attempt), None, True
-        self._judge(credit, self._at)
+        self._news = True
+        self._keep(units, _ended(attempt))
 
     def _weigh(self, units: Decimal, short: int) -> None:
         """Whether what is left shows that it can pay again: it is enough, or a debt became smaller."""
@@ -201,8 +205,9 @@ class Purse:
             self.short, self._owed = None, None
         log.info("account %r has credit again", self.name, extra={"action": "credit"})
 
-    def _judge(self, units: Decimal, at: datetime) -> None:
-        low = self.short is not None or (self._floor is not None and units < self._floor)
+    def _judge(self, units: Decimal | None, at: datetime) -> None:
+        too_few = units is not None and self._floor is not None and units < self._floor
+        low = self.short is not None or too_few
         if low is self.low:
             return
         with self._lock:
@@ -211,7 +216,23 @@ class Purse:
             self.low, self._news = low, True
         if self._tell is not None:
             event = Credit(account=self.name, units=units, at=at)
-            self._tell("balance_low" if low else "balance_recovered", event=event)
+            what: Change = "balance_low" if low else "balance_recovered"
+            log_change(what, event)
+            self._tell(what, event=event)
+
+
+def log_change(what: Change, event: Credit) -> None:
+    """Log that the credit of an account became low, or is low no more."""
+    left = "it is not known how much is left" if event.units is None else f"{event.units:,f} units are left"
+    lasts = "" if event.days is None else f", for about {event.days:.1f} days"
+    level, how = (logging.WARNING, "low") if what == "balance_low" else (logging.INFO, "no longer low")
+    log.log(level, "the balance of account %r is %s: %s", event.account, how, left + lasts, extra={"action": what})
+
+
+def _wants_credit(attempt: Attempt) -> bool:
+    """Whether the gateway refused it for want of credit: alone then a refusal is believed to tell what is left."""
+    error = attempt.error
+    return attempt.state is State.REJECTED and (attempt.balance is not None or (error is not None and error.no_credit))
 
 
 def _ended(attempt: Attempt) -> datetime:

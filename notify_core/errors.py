@@ -117,8 +117,8 @@ class SendError(NotifyError):
 
     ``sent``, ``scope`` and ``retry`` are the verdict; ``after`` is the delay in seconds where one is known. ``code`` is
     the gateway's own, as text. ``raw`` is its reply with secrets, texts and phone numbers removed. ``recipients`` are
-    the E.164 numbers meant, where the gateway names them. ``credit`` is set where the refusal is for want of credit:
-    what is left of it in the provider's units, 0 where the gateway does not say.
+    the E.164 numbers meant, where the gateway names them. ``no_credit``: the refusal is for want of credit; ``credit``
+    is what is left of it in the provider's units, None where the gateway does not say.
     """
 
     def __init__(  # noqa: PLR0913 - a verdict has so many parts
@@ -132,6 +132,7 @@ class SendError(NotifyError):
         code: str = "",
         raw: str = "",
         recipients: tuple[str, ...] = (),
+        no_credit: bool = False,
         credit: Decimal | None = None,
     ) -> None:
         super().__init__(description)
@@ -143,6 +144,7 @@ class SendError(NotifyError):
         self.code = code
         self.raw = raw
         self.recipients = recipients
+        self.no_credit = no_credit or credit is not None
         self.credit = credit
 
     def __str__(self) -> str:

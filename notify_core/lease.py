@@ -18,9 +18,9 @@ SECONDS = 60.0
 class Lease:
     """A worker that the store knows, until this is closed or the process dies. Raises ``StoreError``."""
 
-    def __init__(self, store: Store, *, seconds: float = SECONDS) -> None:
+    def __init__(self, store: Store, name: str = "", *, seconds: float = SECONDS) -> None:
         self._store = store
-        self.worker = store.enroll(lease=seconds)
+        self.worker = store.enroll(name, lease=seconds)
         self.lost = False
         self._unrecorded: list[Outcome] = []
         self._ending = threading.Event()
@@ -49,7 +49,8 @@ class Lease:
         try:
             self._store.record(waiting)
         except StoreError as error:
-            log.error("not recorded yet, will be tried again: %s", error, extra={"action": "unrecorded"})  # noqa: TRY400
+            facts = {"action": "unrecorded", "about": "results", "why": str(error)}
+            log.error("not recorded yet, will be tried again: %s", error, extra=facts)  # noqa: TRY400
         else:
             recorded = set(map(id, waiting))
             self._unrecorded[:] = [outcome for outcome in self._unrecorded if id(outcome) not in recorded]
@@ -63,4 +64,5 @@ class Lease:
                 self.lost = True
                 log.error("%s", error, extra={"action": "lease_lost"})  # noqa: TRY400 - its text is all there is
             except StoreError as error:
-                log.warning("no sign of life: %s", error, extra={"action": "no_heartbeat"})
+                facts = {"action": "no_heartbeat", "about": "the store", "why": str(error)}
+                log.warning("no sign of life: %s", error, extra=facts)

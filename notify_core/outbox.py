@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from notify_core import routing
 from notify_core.config import RouteSettings
-from notify_core.credit import PACE, Purse
+from notify_core.credit import PACE, Note, Purse, log_change
 from notify_core.errors import InvalidMessage, Retry, Scope, SendError, Sent, StoreError
 from notify_core.lease import Lease
 from notify_core.messages import Message
@@ -27,6 +27,7 @@ from notify_core.results import Delivery, Result
 from notify_core.routing import Route, said
 from notify_core.states import State
 from notify_core.store import (
+    DIRECT,
     Claim,
     Enqueued,
     Entry,
@@ -191,7 +192,7 @@ class Outbox:
             if self._lease is not None and self._lease.lost:
                 self._lease.close()
                 self._lease = None
-            self._lease = self._lease or Lease(self.store)
+            self._lease = self._lease or Lease(self.store, DIRECT)
             return self._lease
 
     def _walk(
@@ -231,11 +232,16 @@ class Outbox:
         for purse in self.purses.values():
             if note := purse.note(pace):
                 try:
-                    targets = self._targets(note.purse)
-                    self.store.note_balance(note.purse, note.units, note.at, note.rule, targets)
+                    self._note(note)
                 except StoreError as error:
                     purse.unnoted()
                     log.warning("a balance was not noted: %s", error, extra={"action": "balance_unnoted"})
+
+    def _note(self, note: Note) -> None:
+        targets = self._targets(note.purse)
+        change = self.store.note_balance(note.purse, note.units, note.at, note.rule, targets, broke=note.broke)
+        if change is not None:
+            log_change(*change)
 
     def look_at_credit(self) -> None:
         """Learn what other processes found out, where an account is without credit here. Raises ``StoreError``."""

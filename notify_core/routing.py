@@ -356,7 +356,8 @@ class _Walk:
         )
         self.attempts.append(attempt)
         purse = path.purse
-        if (attempt.balance is not None or purse.short is not None) and not purse.falls(attempt):
+        tells = attempt.balance is not None or (error is not None and error.no_credit)
+        if (tells or purse.short is not None) and not purse.falls(attempt):
             purse.learn(attempt, lambda: path.segments(worded) * len(worded.to))
         self.tell("attempted", route=self.route.name, attempt=attempt)
         if log.isEnabledFor(logging.INFO):

@@ -1,11 +1,12 @@
 """Plugins that follow what is sent.
 
 One follows one send: it moves the progress bar, and knows what became of whom if the send breaks off. The other tells
-of each delivery that a worker sends.
+of each delivery that a worker sends, beside a handler of the log for those that end without being sent.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,11 +82,29 @@ class Teller:
         terminal.copy(*(_line(delivery) for delivery in result.deliveries))
 
 
+class _Endings(logging.Handler):
+    """Tells of deliveries that a worker ended without sending them: expired, suppressed, in doubt by a lapsed lease."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "action", "") == "ended":
+            terminal.copy(_timed(record.getMessage()))
+
+
+def tell_endings() -> None:
+    """From now on tell on stdout, as ``Teller`` does, of deliveries that end without being sent."""
+    logger = logging.getLogger("notify")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_Endings())
+
+
 def _line(delivery: Delivery) -> str:
     by = f" by {delivery.path}" if delivery.path else ""
     why = f": {delivery.error}" if delivery.error else ""
-    now = f"{datetime.now():%H:%M:%S}"  # noqa: DTZ005 - the clock on the wall
-    return f"{now} delivery {delivery.id} to {mask(delivery.recipient)}: {_OUTCOME[delivery.state]}{by}{why}"
+    return _timed(f"delivery {delivery.id} to {mask(delivery.recipient)}: {_OUTCOME[delivery.state]}{by}{why}")
+
+
+def _timed(words: str) -> str:
+    return f"{datetime.now():%H:%M:%S} {words}"  # noqa: DTZ005 - the clock on the wall
 
 
 _OUTCOME = {state: words(state) for state in State} | {State.REJECTED: "surely not sent"}

@@ -52,7 +52,7 @@ def serve(
         receiver = Receiver(notifier) if pushed else None
         app = application(notifier, receiver)
         address = notifier.outbox.store.address
-        _listen()
+        _listen(working=worker)
         try:
             server = Server(app, host, port)
         except OSError as error:
@@ -93,9 +93,11 @@ def _remarks(url: str, config: Config, receiver: Receiver | None, *, working: bo
         yield "A worker sends what is enqueued."
 
 
-def _listen() -> None:
-    """Show errors of the server too, each in one line; its other words nobody needs."""
-    from notify_core.cli.logs import listen
+def _listen(*, working: bool) -> None:
+    """Show errors of the server too, each in one line; its other words nobody needs. Of a worker more is shown."""
+    from notify_core.cli.logs import listen, watch
 
+    if working:
+        watch()
     for logger in ("uvicorn.error", "asyncio"):
         listen(logger)

@@ -63,13 +63,14 @@ AT_ONCE = (
 
 def _notifier(config: str, verbose: bool) -> Notifier:
     """What a worker works with; each process makes its own, and shows its own complaints."""
-    from notify_core.cli.logs import listen
+    from notify_core.cli.logs import watch
     from notify_core.notifier import Notifier
 
     terminal.prepare()
-    listen()
+    watch()
     if not verbose:
         return Notifier(load(config))
-    from notify_core.cli.following import Teller
+    from notify_core.cli.following import Teller, tell_endings
 
+    tell_endings()
     return Notifier(load(config, Teller()))

@@ -6,19 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
 
 from sqlalchemy import Connection
 
-from notify_core.events import Credit
+from notify_core.events import Change, Credit
 from notify_core.settings import CreditSettings
 from notify_core.store import notices, statements
 from notify_core.store.notices import Draft, Targets
 from notify_core.times import moment
 
-Change = Literal["balance_low", "balance_recovered"]
-"""What may happen to a balance that somebody wants to know."""
-
+_UNKNOWN = ""
+"""The units of an account of which it is only known that it cannot pay, or can."""
 HOUR = 3600
 _DAY = 86400
 RECENT = 7 * _DAY
@@ -43,23 +41,28 @@ def note(
     connection: Connection,
     now: float,
     account: str,
-    units: Decimal,
+    units: Decimal | None,
     at: datetime,
     rule: CreditSettings,
     targets: Targets,
+    *,
+    broke: bool,
 ) -> tuple[Change, Credit] | None:
     """Keep a balance: what changed by it, of which a notice is made; None where nothing did, or a newer one is known.
 
-    ``account`` may be the name of a path, where that has a purse of its own.
+    ``account`` may be the name of a path, where that has a purse of its own. Where the ``units`` are not known, those
+    that were told last are kept, with their time. An account that is ``broke`` is low by any rule.
     """
     told = at.timestamp()
-    statements.ADD_BALANCE.run(connection, [{"account": account, "units": str(units), "at": told, "low": False}])
+    first = {"account": account, "units": _UNKNOWN if units is None else str(units), "at": told, "low": False}
+    statements.ADD_BALANCE.run(connection, [first])
     before = connection.execute(statements.BALANCE, {"account_name": account}).one()
     if before.at > told:
         return None
-    days = _days(connection, now, account, units)
-    low = _is_low(rule, units, days)
-    facts = {"account_name": account, "amount": str(units), "moment": told, "is_low": low, "left": days}
+    days = None if units is None else _days(connection, now, account, units)
+    low = broke or (units is not None and _is_low(rule, units, days))
+    amount, moment = (before.units, before.at) if units is None else (str(units), told)
+    facts = {"account_name": account, "amount": amount, "moment": moment, "is_low": low, "left": days}
     connection.execute(statements.SET_BALANCE, facts)
     if low == before.low:
         return None
@@ -74,6 +77,7 @@ def standings(connection: Connection) -> Mapping[str, Standing]:
     return {
         row.account: Standing(units=Decimal(row.units), at=moment(row.at), low=row.low, days=row.days)
         for row in connection.execute(statements.BALANCES)
+        if row.units != _UNKNOWN
     }
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import URL
 
 from notify_core.errors import MissingExtra, StoreError
+from notify_core.store.database import BUSY, connected
 from notify_core.store.outbox import CHANNEL
+from notify_core.store.trouble import translated
 
 if TYPE_CHECKING:
     import psycopg
@@ -70,10 +72,11 @@ class SqliteBell:
     """Looks at ``PRAGMA data_version``, which changes when any other connection commits."""
 
     def __init__(self, url: URL) -> None:
+        with translated(url.render_as_string()):
+            self._connection = connected(url, BUSY)
         self._cord = _Cord()
         self._selector = DefaultSelector()
         self._selector.register(self._cord.end, EVENT_READ)
-        self._connection = sqlite3.connect(str(url.database), isolation_level=None, check_same_thread=False)
         self._seen = self._version()
 
     def wait(self, seconds: float) -> bool:

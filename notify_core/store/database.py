@@ -15,13 +15,14 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from notify_core.errors import MissingExtra, StoreError
 from notify_core.store import statements
-from notify_core.store.trouble import translated
+from notify_core.store.trouble import UNOPENED, translated
 
 Synchronous = Literal["full", "normal"]
 BUSY = 30.0
@@ -77,8 +78,17 @@ class Database:
         return float(connection.scalar(statements.NOW) or 0)
 
     def exists(self) -> bool:
-        """Whether there may be something: SQLite makes a file that is missing when it is opened."""
+        """Whether there may be something: of PostgreSQL only a connection tells."""
         return self.dialect != "sqlite" or Path(str(self.url.database)).exists()
+
+    def make_file(self) -> None:
+        """Make SQLite's file where there is none. Opening one never does. Raises ``StoreError``."""
+        if self.exists():
+            return
+        try:
+            Path(str(self.url.database)).touch(0o644)  # as SQLite makes them
+        except OSError:
+            raise StoreError(f"{self.address}: {UNOPENED}") from None
 
     def close(self) -> None:
         """Close every connection of this process. Nothing is done here after that."""
@@ -121,56 +131,80 @@ class _Connections:
 
 
 class _OneWriter(_Connections):
-    """Those of SQLite: the writer's is held, which is three times faster than taking it from a pool for one row."""
+    """Those of SQLite: the writer's is held, which is three times faster than taking it from a pool for one row.
+
+    A file that was removed or replaced is let go of before it is used again: what is written into it is lost when it
+    is closed, and what is read from it is not so any more.
+    """
 
     def __init__(self, writer: Engine, reader: Engine) -> None:
         super().__init__(writer, reader)
         self._lock = threading.RLock()
         self._held: Connection | None = None
-        self._file = _file_at(writer.url)
+        self._path = str(writer.url.database)
+        self._written = self._read = _file_at(self._path)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         with self._lock:
-            self._check_file()
+            found = _file_at(self._path)
+            if found != self._written:
+                self._let_go()
+                self._written = found
+            self._check(found)
             if self._held is None:
                 self._held = self.writer.connect()
-                self._file = _file_at(self.writer.url)
             with self._held.begin():
                 yield self._held
 
-    def _check_file(self) -> None:
-        """Let go of a file that was removed or replaced: what is written into it is lost when it is closed."""
-        if self._held is None or (found := _file_at(self.writer.url)) == self._file:
-            return
-        self.close()
+    def reading(self) -> AbstractContextManager[Connection]:
+        found = _file_at(self._path)
+        if found != self._read:
+            self.reader.dispose()
+            self._read = found
+        self._check(found)
+        return self.reader.connect()
+
+    def close(self) -> None:
+        with self._lock:
+            self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+        self.writer.dispose()
+
+    def _check(self, found: _File | None) -> None:
         if found is None:
             address = self.writer.url.render_as_string()
             raise StoreError(f"{address}: the file was removed: put it back, or run `notify store init`")
 
-    def close(self) -> None:
-        with self._lock:
-            if self._held is not None:
-                self._held.close()
-                self._held = None
-        super().close()
+
+_File = tuple[int, int]
 
 
-def _file_at(url: URL) -> tuple[int, int] | None:
+def _file_at(path: str) -> _File | None:
     """Which file stands there, None for none."""
     try:
-        found = os.stat(str(url.database))  # noqa: PTH116 - before every transaction: half the time of Path.stat
+        found = os.stat(path)  # noqa: PTH116 - before every transaction: half the time of Path.stat
     except OSError:
         return None
     return found.st_dev, found.st_ino
 
 
-def _open_sqlite(url: URL, synchronous: Synchronous, busy: float) -> _Connections:
+def connected(url: URL, timeout: float) -> sqlite3.Connection:
+    """A connection to SQLite's file, for any thread. A file that is missing is not made."""
     # Without isolation_level the driver begins no transactions of its own, whose beginning it guesses from the first
     # word of a statement: SELECT and WITH would run outside of them.
-    arguments = {"isolation_level": None, "check_same_thread": False}
-    writer = create_engine(url, connect_args=arguments | {"timeout": min(_PATIENCE, busy)}, hide_parameters=True)
-    reader = create_engine(url, connect_args=arguments | {"timeout": busy}, hide_parameters=True)
+    address = f"file:{quote(str(url.database))}?mode=rw"
+    return sqlite3.connect(address, timeout, isolation_level=None, check_same_thread=False, uri=True)
+
+
+def _open_sqlite(url: URL, synchronous: Synchronous, busy: float) -> _Connections:
+    writer = create_engine(url, creator=partial(connected, url, min(_PATIENCE, busy)), hide_parameters=True)
+    reader = create_engine(url, creator=partial(connected, url, busy), hide_parameters=True)
     pragmas = ("PRAGMA journal_mode = WAL", f"PRAGMA synchronous = {synchronous.upper()}")
     event.listen(writer, "connect", _executing(pragmas, busy))
     event.listen(writer, "begin", partial(_begin_immediate, busy))

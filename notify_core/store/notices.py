@@ -201,7 +201,8 @@ def _delivery(row: Row[*tuple[Any, ...]]) -> Delivery:
 def _written(event: Report | Inbound | Credit) -> str:
     """What happened, as JSON."""
     if isinstance(event, Credit):
-        facts: dict[str, Any] = {"units": str(event.units), "days": event.days}
+        units = None if event.units is None else str(event.units)
+        facts: dict[str, Any] = {"units": units, "days": event.days}
     else:
         facts = {name: getattr(event, name) for name in event.__slots__}
     return json.dumps({**facts, "at": stamp(event.at)}, separators=(",", ":"))
@@ -214,4 +215,5 @@ def _read(kind: str, account: str, facts: dict[str, Any]) -> dict[str, Any]:
         return {"report": Report(**facts | {"state": State(facts["state"])})}
     if kind == "received":
         return {"inbound": Inbound(**facts)}
-    return {"credit": Credit(account=account, units=Decimal(facts["units"]), at=facts["at"], days=facts["days"])}
+    units = None if facts["units"] is None else Decimal(facts["units"])
+    return {"credit": Credit(account=account, units=units, at=facts["at"], days=facts["days"])}

@@ -22,7 +22,8 @@ from notify_core.times import moment, stamp
 class Filter:
     """Which deliveries are meant; what is left empty does not restrict. ``path`` may be the name of an account.
 
-    ``since`` and ``until`` bound when they were enqueued (aware). ``below`` pages: only ids smaller than that.
+    ``since`` and ``until`` bound when they were enqueued (aware). ``below`` pages: only ids smaller than that. ``ids``
+    are those of which one has the numbers.
     """
 
     states: Collection[State] = ()
@@ -35,6 +36,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     below: int | None = None
+    ids: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -100,6 +102,7 @@ def _values(wanted: Filter) -> dict[str, Any]:
         "since": stamp(wanted.since),
         "until": stamp(wanted.until),
         "below": wanted.below and min(wanted.below, LAST_ID),
+        "ids": wanted.ids or None,
     }
     return {f"wanted_{name}": value for name, value in values.items() if value not in ("", None)}
 

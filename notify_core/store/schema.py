@@ -148,6 +148,9 @@ attempts = Table(
 )
 """What befell one delivery other than being accepted: refused, in doubt, lapsed, resolved by a person."""
 
+DIRECT = "direct"
+"""The name of a process among the workers that sends at once what it is given, and takes nothing from the queue."""
+
 workers = Table(
     "notify_workers",
     metadata,

@@ -43,6 +43,7 @@ from notify_core.states import FINAL, State, origins
 from notify_core.store.among import among_ids, among_texts
 from notify_core.store.bulk import Bulk, Values, inserting
 from notify_core.store.schema import (
+    DIRECT,
     attempts,
     balances,
     deliveries,
@@ -411,6 +412,7 @@ FILTERS: Mapping[str, ColumnElement[bool]] = {
     ),
     "wanted_until": _m.created < bindparam("wanted_until"),
     "wanted_below": _d.id < bindparam("wanted_below"),
+    "wanted_ids": among_ids(_d.id, "wanted_ids"),
 }
 
 
@@ -463,6 +465,12 @@ OPEN_COUNTS = union_all(*map(_counted, _OPEN))
 
 EARLIEST_DUE = select(func.min(_d.due)).select_from(_lanes.join(deliveries, _d.id == _lanes.c.id))
 """When the first of all that is queued was, or is, due."""
+
+LIVING_WORKERS = (
+    select(func.count())
+    .select_from(workers)
+    .where(workers.c.lease >= bindparam("now"), workers.c.name != literal_column(f"'{DIRECT}'"))
+)
 
 UNAPPLIED = (
     select(payloads.c.state, func.count().label("total"))
@@ -701,6 +709,16 @@ REFUSED_NOTICES = (
     .order_by(_n.at.desc(), _n.id.desc())
     .limit(bindparam("most"))
 )
+_untold = (
+    select(_n.target, func.count().label("total"), func.min(_n.id).label("first"))
+    .where(_n.done.is_(None))
+    .group_by(_n.target)
+    .subquery("untold")
+)
+NOTICES_UNTOLD = select(_untold.c.target, _untold.c.total, _n.at).select_from(
+    _untold.join(notices, _n.id == _untold.c.first)
+)
+"""What waits to be told, by target, and when the first of it was noted."""
 TELL_AGAIN = (
     update(notices)
     .values(done=None, due=bindparam("now"), tries=0)
@@ -711,7 +729,11 @@ TELL_AGAIN = (
 # --- credit, and who alone may do what
 
 ADD_BALANCE = inserting(balances, "account", "units", "at", "low", conflict=lambda add: add.on_conflict_do_nothing())
-BALANCE = select(balances.c.at, balances.c.low).where(balances.c.account == bindparam("account_name")).with_for_update()
+BALANCE = (
+    select(balances.c.units, balances.c.at, balances.c.low)
+    .where(balances.c.account == bindparam("account_name"))
+    .with_for_update()
+)
 SET_BALANCE = (
     update(balances)
     .values(units=bindparam("amount"), at=bindparam("moment"), low=bindparam("is_low"), days=bindparam("left"))

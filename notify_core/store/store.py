@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 from sqlalchemy import Connection
 
 from notify_core.errors import StoreError
-from notify_core.events import Credit
+from notify_core.events import Change, Credit
 from notify_core.messages import Inbound, Message, Report
 from notify_core.settings import CreditSettings
 from notify_core.states import State
@@ -35,7 +35,7 @@ from notify_core.store import (
     versions,
 )
 from notify_core.store.arrivals import Arrival
-from notify_core.store.balances import Change, Standing
+from notify_core.store.balances import Standing
 from notify_core.store.bell import Bell, PostgresBell, SqliteBell
 from notify_core.store.claims import Claim, Intent, Lane, LeaseLost, Outcome, Plan, Wait, Worker, new_token
 from notify_core.store.database import BUSY, Database, Synchronous, reserve
@@ -372,14 +372,22 @@ class Store:
     # --- credit, and who alone may do what
 
     def note_balance(
-        self, account: str, units: Decimal, at: datetime, rule: CreditSettings, targets: Targets = NO_TARGETS
+        self,
+        account: str,
+        units: Decimal | None,
+        at: datetime,
+        rule: CreditSettings,
+        targets: Targets = NO_TARGETS,
+        *,
+        broke: bool = False,
     ) -> tuple[Change, Credit] | None:
         """Keep a balance: what changed by it, of which a notice is made once, whoever else sees the same.
 
-        None where it is as low or not low as before, or where a newer one is known. ``at`` is aware.
+        None where it is as low or not low as before, or where a newer one is known. ``at`` is aware. ``units`` are None
+        where they are not known. ``broke``: the gateway refuses messages for want of credit, which is low by any rule.
         """
         with self._writing() as (connection, now):
-            return balances.note(connection, now, account, units, at, rule, targets)
+            return balances.note(connection, now, account, units, at, rule, targets, broke=broke)
 
     def balances(self) -> Mapping[str, Standing]:
         """The last balance of each account that has told one."""

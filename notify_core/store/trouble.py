@@ -18,11 +18,13 @@ _REFUSED = "the server refuses the user or the password: see the address"
 _NO_DATABASE = "the server has no database of that name: create it, then run `notify store init`"
 _LOCKED = "it is locked by another process that does not let go: find that process, then try again"
 
+UNOPENED = "the file cannot be opened: see that its directory exists and may be written"
+
 _BY_WORDS = (
     (r"no such (table|column): (main\.)?notify_", _ABSENT),
     (r"disk is full", _FULL),
     (r"(database|table) is locked", _LOCKED),
-    (r"unable to open database file", "the file cannot be opened: see that its directory exists and may be written"),
+    (r"unable to open database file", UNOPENED),
     (r"readonly database", "the file may not be written: see who owns it and its directory"),
     (r"not a database|malformed", "the file is damaged, or is no SQLite database: restore it from a copy"),
     (r"disk I/O error", "the disk failed: see the system's log; nothing of this was stored"),

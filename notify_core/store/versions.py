@@ -40,6 +40,7 @@ def _check_found(found: str | None, address: str) -> None:
 
 def create(database: Database) -> bool:
     """Make the tables where there are none: whether it did. Raises ``StoreError`` for a store of another version."""
+    database.make_file()
     with database.writing() as connection:
         found = _prepared(connection, database.address)
         if found is not None:

@@ -27,7 +27,7 @@ from notify_core.settings import AccountSettings
 from notify_core.store import Payload
 from notify_core.worker.turn import Turn
 
-log = logging.getLogger("notify")
+log = logging.getLogger("notify.news")
 
 _SETTLE = 5.0
 """Seconds between two looks for what was kept and not applied."""
@@ -82,7 +82,8 @@ class Rounds:
             if not (self._turn.keep() or self._turn.take()):
                 return longest
         except StoreError as error:
-            log.warning("no rounds are made until the store works: %s", error, extra={"action": "no_rounds"})
+            facts = {"action": "no_rounds", "about": "the store", "why": str(error)}
+            log.warning("no rounds are made until the store works: %s", error, extra=facts)
             return _TROUBLE
         errand = min(self._errands, key=lambda each: each.due)
         if errand.due <= time.monotonic():
@@ -100,15 +101,22 @@ class Rounds:
             pause = self._failed(errand, error)
             errand.due = time.monotonic() + pause
         else:
-            errand.failures = 0
+            self._succeeded(errand)
             errand.due = began + (0.0 if more else errand.every)
+
+    def _succeeded(self, errand: Errand) -> None:
+        if errand.failures:
+            facts = {"action": "round_works", "about": errand.what}
+            log.info("%s: works again, after %d failures", errand.what, errand.failures, extra=facts)
+        errand.failures = 0
 
     def _failed(self, errand: Errand, error: Exception) -> float:
         """The seconds until it is tried again."""
         pause = paused(errand.every, error, errand.failures)
         errand.failures += 1
         words = str(error) if isinstance(error, NotifyError) else located(error)
-        log.warning("%s: %s; again in %.0f s", errand.what, words, pause, extra={"action": "round_failed"})
+        facts = {"action": "round_failed", "about": errand.what, "why": words}
+        log.warning("%s: %s; again in %.0f s", errand.what, words, pause, extra=facts)
         return pause
 
     # --- what the store cannot take

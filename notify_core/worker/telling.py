@@ -25,7 +25,7 @@ from notify_core.redaction import located
 from notify_core.store import LISTENERS, Notice, Store
 from notify_core.worker.turn import Turn
 
-log = logging.getLogger("notify")
+log = logging.getLogger("notify.news")
 
 _LOOK, _OFTEN = 5.0, 0.1
 """Seconds after which the notices are looked at even if nothing is new, and before which they are not, whatever is."""
@@ -229,7 +229,8 @@ class Teller:
             try:
                 self._round()
             except StoreError as error:
-                log.warning("not told until the store works: %s", error, extra={"action": "untold"})
+                facts = {"action": "untold", "about": "the store", "why": str(error)}
+                log.warning("not told until the store works: %s", error, extra=facts)
                 self._look_at = time.monotonic() + _TROUBLE
             self._gather(self._patience())
         self._finish(self._until)
@@ -308,8 +309,15 @@ class Teller:
         self._pace.note(told.failure)
         if told.failure is None:
             self._heard.append(told.notice.id)
+            if told.notice.tries:
+                self._log_heard(told.notice)
         else:
             self._refused.append((told.notice, told.failure))
+
+    def _log_heard(self, notice: Notice) -> None:
+        what = (self._audience.name, notice.kind, notice.account, notice.id)
+        facts = {"action": "heard", "about": self._audience.name}
+        log.info("%s: %s of account %s was heard now, notice %d", *what, extra=facts)
 
     def _note(self) -> None:
         """Write down what came of it, before anything else is told: who heard it is not told again."""
@@ -336,7 +344,8 @@ class Teller:
         else:
             self._store.untold(notice.id, after=failure.after, error=str(failure), heard=failure.heard)
             heappush(self._again, time.monotonic() + failure.after)
-            log.warning("%s: %s of account %s is told again, notice %d: %s", *what, extra={"action": "unheard"})
+            facts = {"action": "unheard", "about": self._audience.name, "why": str(failure)}
+            log.warning("%s: %s of account %s is told again, notice %d: %s", *what, extra=facts)
 
     def _finish(self, until: float) -> None:
         """Wait for what is being told, and write it down, until then (monotonic)."""

@@ -159,7 +159,8 @@ def _inbound(inbound: Inbound) -> Mapping[str, Any]:
 
 def _credit(credit: Credit) -> Mapping[str, Any]:
     """The units as text: they are exact."""
-    return {"units": str(credit.units), "days": credit.days, "at": credit.at.isoformat()}
+    units = None if credit.units is None else str(credit.units)
+    return {"units": units, "days": credit.days, "at": credit.at.isoformat()}
 
 
 def _time(at: datetime | None) -> str | None:

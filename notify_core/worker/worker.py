@@ -20,14 +20,17 @@ from itertools import islice
 
 from notify_core.errors import InvalidMessage, StoreError
 from notify_core.lease import SECONDS, Lease
+from notify_core.narration import words
 from notify_core.notifier import Notifier
 from notify_core.outbox import Outbox, planned
+from notify_core.phones import mask
 from notify_core.routing import Route
 from notify_core.states import State
-from notify_core.store import Bell, Claim, Lane, LeaseLost, Outcome, Parcel, Store, Way
+from notify_core.store import Bell, Claim, Filter, Lane, LeaseLost, Outcome, Parcel, Store, Way
 from notify_core.worker.duties import Duty, duties
 
 log = logging.getLogger("notify")
+news = logging.getLogger("notify.news")
 
 THREADS = 16
 """Requests that one worker has under way at a time. Rate is threads over latency: 16 at 50 ms carry 320 a second."""
@@ -201,7 +204,8 @@ class _Recorder:
             try:
                 self._store.record(outcomes)
             except StoreError as error:
-                log.error("results are kept until the store takes them: %s", error, extra={"action": "unrecorded"})  # noqa: TRY400
+                facts = {"action": "unrecorded", "about": "results", "why": str(error)}
+                log.error("results are kept until the store takes them: %s", error, extra=facts)  # noqa: TRY400
                 if time.monotonic() > self._gives_up:
                     return  # they lapse: in doubt
                 time.sleep(_TROUBLE)
@@ -230,6 +234,7 @@ class Worker:
         self._threads = threads
         self._limit = limit
         self._seconds = lease
+        self._troubled = False
         self._stopping = False  # and no Event, which a signal handler must not set while its thread waits for it
         self._ended = threading.Event()
         self._counter = _Counter(threads, self._bell.ring)
@@ -274,13 +279,16 @@ class Worker:
             duty.wake()
         try:
             self._renew()
-            return min(map(self._claim, self._lanes()), default=_LOOK)
+            seconds = min(map(self._claim, self._lanes()), default=_LOOK)
         except LeaseLost:
             self._lease.lost = True
             return 0.0
         except StoreError as error:
-            log.error("the store cannot be used: %s", error, extra={"action": "no_store"})  # noqa: TRY400
-            return self._rest()
+            return self._rest(error)
+        if self._troubled:
+            self._troubled = False
+            news.info("the store can be used again", extra={"action": "store", "about": "the store"})
+        return seconds
 
     def _renew(self) -> None:
         """Where the lease was lost, what was claimed by it is in doubt already: nothing of it is begun any more."""
@@ -313,6 +321,7 @@ class Worker:
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
         claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan, wait=wait)
         self._counter.put(list(_tasks(key, claim, route, now)))
+        self._log_ended((*claim.expired, *claim.suppressed))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
         if taken == most:
             self._sizes[key] = min(4 * most, _LARGE_CLAIM) if taken >= 10 * len(claim.parcels) else _CLAIM
@@ -332,11 +341,12 @@ class Worker:
         try:
             self._bell.wait(seconds)
         except StoreError as error:
-            log.error("the store cannot be used: %s", error, extra={"action": "no_store"})  # noqa: TRY400
-            self._rest()
+            self._rest(error)
 
-    def _rest(self) -> float:
+    def _rest(self, error: StoreError) -> float:
         """Leave a store that fails in peace for a while."""
+        self._troubled = True
+        log.error("the store cannot be used: %s", error, extra=_no_store("no_store", error))
         until = time.monotonic() + _TROUBLE
         while not self._stopping and time.monotonic() < until:
             time.sleep(_TROUBLE / 10)
@@ -352,13 +362,25 @@ class Worker:
     def _sweep(self) -> None:
         while not self._ended.wait(_LOOK):
             try:
-                self._store.lapse()
-                self._store.expire()
+                self._log_ended(self._store.lapse())
+                self._log_ended(self._store.expire())
                 self._store.wipe(datetime.now(UTC) - _REPORTED_BY)
                 self._outbox.note_credit()
                 self._outbox.look_at_credit()
             except StoreError as error:
-                log.warning("not swept: %s", error, extra={"action": "unswept"})
+                log.warning("not swept: %s", error, extra=_no_store("unswept", error))
+
+    def _log_ended(self, numbers: Sequence[int]) -> None:
+        """Log what ended without a sender of this worker. To look at it costs something: only where somebody reads it.
+
+        Raises ``StoreError``.
+        """
+        if not numbers or not log.isEnabledFor(logging.INFO):
+            return
+        for ended in reversed(self._store.deliveries(Filter(ids=numbers), most=len(numbers))):
+            what = "surely not sent" if ended.state is State.REJECTED else words(ended.state)
+            facts = (ended.id, mask(ended.recipient), what, ended.description)
+            log.info("delivery %d to %s: %s: %s", *facts, extra={"action": "ended"})
 
     def _finish(self, threads: Sequence[threading.Thread]) -> None:
         until = time.monotonic() + self._limit
@@ -404,3 +426,8 @@ def _split(parcel: Parcel, most: int) -> Iterator[Parcel]:
 
 def _unsent(parcel: Parcel) -> Outcome:
     return Outcome(token=parcel.token, deliveries=tuple(parcel.deliveries.values()), state=State.QUEUED)
+
+
+def _no_store(action: str, error: StoreError) -> dict[str, str]:
+    """What a record of the log tells beside its text, where the store failed."""
+    return {"action": action, "about": "the store", "why": str(error)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, model_validator
@@ -74,7 +73,7 @@ def error(codes: Mapping[str, Code], code: str, words: str, raw: str) -> SendErr
         after=known.after,
         code=code if _CODE.fullmatch(code) else key.removesuffix("*"),
         raw=raw,
-        credit=Decimal(0) if known.credit else None,
+        no_credit=known.credit,
     )
 
 

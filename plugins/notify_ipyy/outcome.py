@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from notify_core import replies
 from notify_core.errors import Retry, Scope, SendError, Sent
@@ -49,15 +48,16 @@ def refusal(
 
     ``word`` is a code's number or name; without one the code is known by its Chinese ``message``, or by the name that
     white-label gateways put there. A refusal that counts recipients as taken contradicts itself: it is in doubt. Its
-    ``balance`` is believed only where it is for want of credit: any refusal may show 0 (gateway.md part 2: 需要签名).
+    ``balance`` is believed only where it is for want of credit, and is not 0: any refusal may show 0, and a list may
+    be refused while much is left (gateway.md part 2: 需要签名).
     """
     code = codes.by_word(word) if word else codes.by_message(message) or codes.by_word(message)
     error = _error(code or _UNSEEN, answer)
     if code is None:
         error.code = word
         error.description = addressing.masked(" ".join(message.split())[:200]) or error.description
-    if error.credit is not None:
-        error.credit = replies.units(balance) or error.credit
+    if error.no_credit:
+        error.credit = replies.units(balance) or None
     if error.scope is Scope.RECIPIENT:
         error.recipients = addressing.named(f"{message} {errors}", recipients)
     if replies.count(count) or error.sent is Sent.UNKNOWN:
@@ -74,7 +74,7 @@ def _error(code: Code, answer: Answer) -> SendError:
         retry=code.retry,
         code=code.text,
         raw=answer.raw,
-        credit=Decimal(0) if code.credit else None,
+        no_credit=code.credit,
     )
 
 

@@ -86,6 +86,37 @@ def test_a_verbose_worker_tells_of_each_delivery(outbox: LocalGateway) -> None:
     assert "1439" not in shown.out + shown.err
 
 
+def test_a_worker_says_what_fails_and_what_works_again(outbox: LocalGateway, folder: Path) -> None:
+    """A pull that fails has one line on stderr, not one in each round, and another one when it works again."""
+    text = (folder / "notify.yaml").read_text("utf-8")
+    pull = "max_recipients: 1, pull: {reports: 20ms}"
+    (folder / "notify.yaml").write_text(text.replace("max_recipients: 1", pull), "utf-8")
+    outbox.account(may_pull=False)
+    with running("worker") as started:
+        assert started.stderr is not None
+        failed = started.stderr.readline().decode().partition(" ")[2]
+        outbox.account(may_pull=True)
+        works = started.stderr.readline().decode().partition(" ")[2]
+        shown = stopped(started)
+    assert failed.startswith("reports of single: ")
+    assert "again in" in failed
+    assert works.startswith("reports of single: works again, after ")
+    assert (shown.code, shown.err) == (0, "")
+
+
+@pytest.mark.usefixtures("outbox")
+def test_a_verbose_worker_tells_of_what_it_does_not_send() -> None:
+    """With --verbose what ends without being sent has a line like the others, such as who opted out."""
+    with Store("sqlite:///notify.db") as store:
+        store.opt_out("clinic", [f"+86{A}"], "TD")
+    enqueue("--to", A, "--via", "clinic.json")
+    with running("worker", "--verbose") as started:
+        assert started.stdout is not None
+        shown = [started.stdout.readline().decode().rstrip() for _ in range(2)]
+        assert stopped(started).err == ""
+    assert shown[1].partition(" ")[2] == "delivery 2 to +86138****0001: suppressed: the recipient opted out"
+
+
 def test_what_a_killed_worker_had_is_in_doubt(outbox: LocalGateway) -> None:
     """A worker killed in mid-send leaves a delivery that nobody sends again, and the outbox says what to do."""
     outbox.fault("smsJson.aspx:delay-after:seconds=60")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -66,7 +67,7 @@ class Listener:
         self("balance_recovered", event=event)
 
     @property
-    def words(self) -> list[tuple[str, str, Decimal]]:
+    def words(self) -> list[tuple[str, str, Decimal | None]]:
         """What became of whom, and at which credit."""
         return [(what, event.account, event.units) for what, event in self.told]
 
@@ -96,9 +97,10 @@ def attempt(clock: Clock, state: State, balance: int | None = None, *, seconds: 
     return Attempt(path="clinic.json", at=began, seconds=seconds, recipients=(A,), state=state, balance=credit)
 
 
-def refuse(purse: Purse, clock: Clock, cost: int, credit: int = 0) -> None:
+def refuse(purse: Purse, clock: Clock, cost: int, credit: int | None = 0) -> None:
     """Let the gateway refuse a message of that cost for want of credit."""
-    purse.learn(attempt(clock, State.REJECTED, credit), lambda: cost)
+    error = SendError("broke", scope=Scope.ACCOUNT, no_credit=True)
+    purse.learn(replace(attempt(clock, State.REJECTED, credit), error=error), lambda: cost)
 
 
 def take(purse: Purse, clock: Clock, cost: int, balance: int | None = None) -> None:
@@ -216,14 +218,59 @@ def test_answers_that_overlap_are_no_recovery(purse: Purse, clock: Clock, listen
 
 
 def test_who_cannot_pay_is_low_without_a_threshold(clock: Clock, listener: Listener) -> None:
-    """Where the gateway never tells a balance, what a message cost that it took is what there was at least."""
+    """Where the gateway never tells a balance, nobody invents one: neither as it runs out nor as it recovers."""
     purse = Purse("clinic", CreditSettings(), clock, listener)
-    take(purse, clock, 1, balance=-11)  # postpaid
+    take(purse, clock, 1)
     assert not purse.low
-    refuse(purse, clock, 2)
+    refuse(purse, clock, 2, credit=None)
     clock.now += PAUSE
     take(purse, clock, 2)
-    assert listener.words == [("balance_low", "clinic", Decimal(0)), ("balance_recovered", "clinic", Decimal(2))]
+    assert listener.words == [("balance_low", "clinic", None), ("balance_recovered", "clinic", None)]
+
+
+@pytest.mark.parametrize(("known", "told"), [(299, 299), (-11, -11), (300, None), (5000, None)])
+def test_a_refusal_that_tells_no_balance_leaves_what_was_known(
+    purse: Purse, clock: Clock, listener: Listener, known: int, told: int | None
+) -> None:
+    """299 units cannot pay for 300 segments, so that is what is left; 5,000 could, so it is not known any more."""
+    take(purse, clock, 1, balance=known + 200)
+    take(purse, clock, 1, balance=known)
+    listener.told.clear()
+    purse.low = False
+    clock.now += 1
+    refuse(purse, clock, 300, credit=None)
+    expected = None if told is None else Decimal(told)
+    assert (purse.short, purse.units, purse.low) == (300, expected, True)
+    assert listener.words == [("balance_low", "clinic", expected)]
+    assert (note := purse.note())
+    assert (note.units, note.at, note.broke) == (expected, clock.time, True)
+
+
+def test_an_older_balance_is_no_proof_where_none_is_known(purse: Purse, clock: Clock) -> None:
+    """What was asked before the refusal came may be older than it, also where the refusal told no balance."""
+    clock.now = 10
+    refuse(purse, clock, 3, credit=None)
+    purse.hear(Decimal(50), clock.time - timedelta(seconds=5), clock.time)
+    assert (purse.short, purse.units) == (3, None)
+    clock.now += 1
+    purse.hear(Decimal(50), clock.time, clock.time)
+    assert (purse.short, purse.units) == (None, Decimal(50))
+
+
+def test_a_change_is_logged_once(purse: Purse, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """With the account and the units: a warning as it becomes low, an information as it is so no more."""
+    with caplog.at_level(logging.INFO, "notify"):
+        for units in (1500, 99, 98, 1200):
+            clock.now += 1
+            take(purse, clock, 1, balance=units)
+        refuse(purse, clock, 2000, credit=None)
+        refuse(purse, clock, 3, credit=None)
+    found = [(each.levelname, each.getMessage()) for each in caplog.records if "balance" in each.getMessage()]
+    assert found == [
+        ("WARNING", "the balance of account 'clinic' is low: 99 units are left"),
+        ("INFO", "the balance of account 'clinic' is no longer low: 1,200 units are left"),
+        ("WARNING", "the balance of account 'clinic' is low: 1,200 units are left"),
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["refuse", "take", "ask", "wait"]), st.integers(1, 5)), max_size=40))
@@ -281,10 +328,10 @@ def test_the_same_again_is_not_noted(purse: Purse, clock: Clock) -> None:
 
 
 def test_who_cannot_pay_is_noted_as_low(purse: Purse, clock: Clock) -> None:
-    """By a threshold that lies above what is left, whichever the settings have."""
+    """Whatever the settings call low."""
     refuse(purse, clock, 500, credit=400)
     assert (note := purse.note())
-    assert (note.units, note.rule.low) == (Decimal(400), Decimal(401))
+    assert (note.units, note.rule, note.broke) == (Decimal(400), purse.rule, True)
 
 
 def test_what_the_store_tells_is_learned_and_not_noted_again(purse: Purse, clock: Clock) -> None:
@@ -318,7 +365,7 @@ class Till:
         self.seen.append(submission.message.to)
         cost = len(submission.message.to)
         if cost > self.credit:
-            raise SendError("broke", scope=Scope.ACCOUNT, retry=Retry.LATER, code="1111", credit=Decimal(0))
+            raise SendError("broke", scope=Scope.ACCOUNT, retry=Retry.LATER, code="1111", no_credit=True)
         self.credit -= cost
         return Accepted(task_id="7", balance=Decimal(self.credit) if self.tells else None)
 
@@ -391,10 +438,10 @@ def test_an_account_recovers_by_itself(memory: Memory, tells: bool, listener: Li
 
 
 def test_the_attempt_has_the_balance(memory: Memory) -> None:
-    """That of a reply, or of a refusal for want of credit."""
+    """That of a reply; none where a refusal for want of credit does not tell it."""
     notifier = memory(clinic=Till(2))
     balances = [notifier.send(OTP).attempts[0].balance for _ in range(3)]
-    assert balances == [Decimal(1), Decimal(0), Decimal(0)]
+    assert balances == [Decimal(1), Decimal(0), None]
 
 
 def test_asking_for_the_balance_ends_the_pause(

@@ -31,7 +31,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def changes(store: Store) -> list[tuple[str, str, Decimal]]:
+def changes(store: Store) -> list[tuple[str, str, Decimal | None]]:
     """What the listeners are to be told of balances: what happened to whom, at which credit."""
     found = store.notices([""], most=100)
     return [(each.kind, each.account, each.credit.units) for each in found if each.credit]
@@ -82,6 +82,35 @@ def test_two_machines_tell_it_once(url: str, gateway: Gateway, opened: Opened) -
     assert changes(store) == [("balance_recovered", "clinic", Decimal(200))]
     store.told([notice.id for notice in store.notices([""], most=100)])
     assert changes(store) == []
+
+
+def test_two_machines_log_it_once(url: str, gateway: Gateway, opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever made the store's notice has a line of it: a warning when it is low, an information when it is no more."""
+    one, two = (opened(url, {"clinic": gateway}, **LOW) for _ in range(2))
+    with caplog.at_level(logging.INFO, "notify"):
+        for left in (150, 50, 200):
+            gateway.script = [says({"ok": True, "units": left})]
+            for machine in (one, two):
+                machine.balance("clinic")
+    assert [(each.levelname, each.getMessage()) for each in caplog.records if each.name == "notify.news"] == [
+        ("WARNING", "the balance of account 'clinic' is low: 50 units are left"),
+        ("INFO", "the balance of account 'clinic' is no longer low: 200 units are left"),
+    ]
+
+
+def test_no_units_are_made_up_where_the_gateway_tells_none(url: str, gateway: Gateway, opened: Opened) -> None:
+    """Of an account that cannot pay for ten segments the notice says what is left where that is known, else None."""
+    silent = refuses("account", retry="later", code="1111", no_credit=True)
+    gateway.script = [accepts(balance=9), silent, silent]
+    knowing = opened(url, {"clinic": gateway})
+    knowing.send(sms(0))
+    many = Sms(to=[number(which) for which in range(10)], text="hello")
+    knowing.send(many)
+    assert changes(knowing.outbox.store) == [("balance_low", "clinic", Decimal(9))]
+    knowing.outbox.store.told([notice.id for notice in knowing.outbox.store.notices([""], most=100)])
+    other = opened(url, {"other": gateway})
+    other.send(many)
+    assert changes(other.outbox.store) == [("balance_low", "other", None)]
 
 
 def test_only_who_wants_it_is_told(url: str, gateway: Gateway, opened: Opened) -> None:
@@ -170,7 +199,7 @@ def test_a_store_that_fails_costs_no_balance(
     notifier = opened(url, {"clinic": gateway})
     gateway.script = [says({"ok": True, "units": 40})]
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "notify"):

@@ -8,6 +8,7 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -140,10 +141,12 @@ def test_a_text_that_is_no_unicode_is_written() -> None:
 
 
 def test_a_credit_is_written_exactly() -> None:
-    """Units are text, so that no digit is lost."""
+    """Units are text, so that no digit is lost; those that nobody knows are null."""
     credit = Credit(account="clinic", units=Decimal("0.10"), at=AT, days=1.5)
     found = json.loads(written(notice(kind="balance_low", inbound=None, credit=credit)))
     assert found["credit"] == {"units": "0.10", "days": 1.5, "at": "2026-01-02T03:04:05+00:00"}
+    unknown = notice(kind="balance_low", inbound=None, credit=replace(credit, units=None, days=None))
+    assert json.loads(written(unknown))["credit"]["units"] is None
 
 
 # --- posting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -21,10 +22,10 @@ from sqlalchemy import make_url
 
 from notify_core import Notifier, Sms, State
 from notify_core.config import RouteSettings
-from notify_core.errors import Retry, Scope, SendError
+from notify_core.errors import Retry, Scope, SendError, StoreError
 from notify_core.outbox import LATER, LONGEST, SOON, Repetition, Terms
 from notify_core.results import Delivery, Result
-from notify_core.store import Filter, Way
+from notify_core.store import Filter, Lane, Store, Way
 from notify_core.store.database import Database
 from notify_core.worker import Processes, Worker
 from tests.core.gateway import Gateway, accepts, after, cut, refuses, waits
@@ -252,6 +253,56 @@ def test_stopping_finishes_what_is_under_way_and_hands_back_the_rest(
     assert states(notifier) == [State.ACCEPTED, State.QUEUED, State.QUEUED]
     settle(notifier)
     assert sorted(gateway.sent_to) == [number(which) for which in range(3)]
+
+
+def test_what_ends_without_being_sent_is_logged(
+    url: str, gateway: Gateway, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a lapsed lease left in doubt, what expired, and whose recipient opted out: each has a line, masked."""
+    monkeypatch.setattr("notify_core.worker.worker._LOOK", 0.05)
+    notifier = opened(url, {"clinic": gateway})
+    gateway.script = [waits(gateway.stopping)]
+    notifier.enqueue(sms(1))
+    with working(notifier, limit=0.01):
+        until(lambda: len(gateway.received) == 1)
+    notifier.enqueue(sms(2), expires_at=datetime.now(UTC))
+    notifier.outbox.store.opt_out("clinic", [number(3)], "TD")
+    notifier.enqueue(sms(3))
+    with caplog.at_level(logging.INFO, "notify"), working(notifier):
+        settled(notifier, State.IN_DOUBT, State.EXPIRED, State.SUPPRESSED)
+        until(lambda: len(_logged(caplog, "ended")) == 3)
+    doubt, expired, suppressed = sorted(line.partition(" to ")[2] for line in _logged(caplog, "ended"))
+    assert doubt.startswith("+86138****0001: in doubt: the process that had it stopped while it was being sent")
+    assert expired == "+86138****0002: expired: its time passed before it could leave"
+    assert suppressed == "+86138****0003: suppressed: the recipient opted out"
+
+
+def test_a_store_that_fails_is_logged_and_that_it_works_again(
+    sqlite: str, gateway: Gateway, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both are about the store, so that whoever shows the log can say it once and then that it is over."""
+    monkeypatch.setattr("notify_core.worker.worker._TROUBLE", 0.01)
+    notifier = opened(sqlite, {"clinic": gateway})
+    store = notifier.outbox.store
+    answers = iter([StoreError("the disk is full"), StoreError("the disk is full")])
+
+    def lanes() -> list[Lane]:
+        if error := next(answers, None):
+            raise error
+        return Store.lanes(store)
+
+    monkeypatch.setattr(store, "lanes", lanes)
+    notifier.enqueue(sms(1))
+    with caplog.at_level(logging.INFO, "notify"), working(notifier):
+        settled(notifier, State.ACCEPTED)
+        until(lambda: len(_logged(caplog, "store")) == 1)
+    assert _logged(caplog, "no_store") == ["the store cannot be used: the disk is full"] * 2
+    assert {each.about for each in caplog.records if "about" in vars(each)} == {"the store"}  # type: ignore[attr-defined]
+
+
+def _logged(caplog: pytest.LogCaptureFixture, action: str) -> list[str]:
+    """What was logged of an action so far."""
+    return [each.getMessage() for each in list(caplog.records) if getattr(each, "action", "") == action]
 
 
 def test_what_outlasts_the_limit_is_in_doubt(url: str, gateway: Gateway, opened: Opened) -> None:

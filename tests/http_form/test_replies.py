@@ -152,11 +152,11 @@ def test_a_code_is_looked_up(code: str, scope: Scope, retry: Retry, shown: str) 
 
 
 def test_a_code_may_say_that_credit_is_wanting() -> None:
-    """Then it may do later, and the error carries a credit of 0: such gateways do not say how much is left."""
+    """Then it may do later, and the error carries no number: such gateways do not say how much is left."""
     broke = Code(scope=Scope.ACCOUNT, credit=True)
     error = codes.error({"102": broke}, "102", "", "")
-    assert (error.retry, error.credit) == (Retry.LATER, Decimal(0))
-    assert codes.error({"102": broke}, "103", "", "").credit is None
+    assert (error.retry, error.no_credit, error.credit) == (Retry.LATER, True, None)
+    assert not codes.error({"102": broke}, "103", "", "").no_credit
     assert broke.model_copy(update={"retry": "never"}).verdict is Retry.NEVER
 
 

@@ -201,16 +201,16 @@ def _refusal(module: ModuleType, message: str, code: str, balance: object) -> by
     return result_reply(module, code=written, message=message, balance=balance, task="", count="0")
 
 
-@pytest.mark.parametrize(("shown", "credit"), [("0", 0), ("3", 3), ("-20", -20)])
+@pytest.mark.parametrize(("shown", "credit"), [("0", None), ("3", 3), ("-20", -20)])
 @pytest.mark.parametrize("module", EVERY)
 def test_a_refusal_for_want_of_credit_says_so(
-    module: ModuleType, shown: str, credit: int, account: Account, http: Any, provider: Any, submission: Wrap
+    module: ModuleType, shown: str, credit: int | None, account: Account, http: Any, provider: Any, submission: Wrap
 ) -> None:
-    """额度不足 and AmountNotEnough carry the credit left as the gateway shows it, 0 where it shows none."""
+    """额度不足 and AmountNotEnough carry the credit that the gateway shows, but not 0, which any refusal may show."""
     provider.answers = [_refusal(module, "额度不足", "1111", shown)]
     error = refused(module, account(), http, submission(Sms(to=ONE, text=TEXT)))
     assert (error.code, error.scope, error.retry) == ("1111", Scope.ACCOUNT, Retry.LATER)
-    assert error.credit == Decimal(credit)
+    assert (error.no_credit, error.credit) == (True, None if credit is None else Decimal(credit))
 
 
 @pytest.mark.parametrize("module", EVERY)
@@ -219,7 +219,8 @@ def test_other_refusals_say_nothing_of_credit(
 ) -> None:
     """需要签名 comes with a balance of 0, which is not believed (gateway.md part 2)."""
     provider.answers = [_refusal(module, "需要签名", "2113", 0)]
-    assert refused(module, account(), http, submission(Sms(to=ONE, text=TEXT))).credit is None
+    error = refused(module, account(), http, submission(Sms(to=ONE, text=TEXT)))
+    assert (error.no_credit, error.credit) == (False, None)
 
 
 @pytest.mark.parametrize("module", RESULTS)
@@ -229,7 +230,7 @@ def test_the_name_of_the_other_code_for_it_is_known_too(
     """BalanceNotEnough, which the interface document does not have."""
     provider.answers = [_refusal(module, "说明", "BalanceNotEnough", 0)]
     error = refused(module, account(), http, submission(Sms(to=ONE, text=TEXT)))
-    assert (error.code, error.credit) == ("BalanceNotEnough", Decimal(0))
+    assert (error.code, error.no_credit) == ("BalanceNotEnough", True)
 
 
 @pytest.mark.parametrize("module", FORMS)
@@ -239,7 +240,7 @@ def test_a_form_may_tell_a_code_by_its_name(
     """White-label gateways put names in PascalCase where the words belong (gateway.md part 2)."""
     provider.answers = [_refusal(module, "AmountNotEnough", "", "")]
     error = refused(module, account(), http, submission(Sms(to=ONE, text=TEXT)))
-    assert (error.code, error.credit) == ("1111", Decimal(0))
+    assert (error.code, error.no_credit) == ("1111", True)
 
 
 @pytest.mark.parametrize("module", FORMS)

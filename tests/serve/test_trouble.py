@@ -101,6 +101,20 @@ def test_a_file_that_is_put_back(receiver: Receiver, file: Path, empty_store: Pa
     assert kept(store) == ["applied"]
 
 
+@pytest.mark.parametrize("there", ["nothing", "an empty file"])
+def test_health_of_a_file_that_is_moved_away(notifier: Notifier, file: Path, there: str) -> None:
+    """The store is out of order from the moment on at which its file is gone, whoever read it before."""
+    with served(application(notifier, None)) as url:
+        assert requests.get(f"{url}/healthz", timeout=30).json()["status"] == "ok"
+        file.rename(file.with_name("away.db"))
+        if there == "an empty file":
+            file.touch()
+        for _ in range(2):
+            assert requests.get(f"{url}/healthz", timeout=30).json()["status"] == "unavailable"
+            assert "notify_store_up 0.0" in requests.get(f"{url}/metrics", headers=HEADERS, timeout=30).text
+        assert file.exists() == (there == "an empty file")
+
+
 @pytest.mark.parametrize("there", ["nothing", "another version"])
 def test_a_store_that_cannot_be_opened(file: Path, there: str) -> None:
     """Without a store, or with one of another version, every push is told to come again, from the first on."""

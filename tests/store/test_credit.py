@@ -61,6 +61,25 @@ def test_first_balance_may_be_low(store: Store) -> None:
     assert store.note_balance("backup", Decimal(101), STARTED, RULE) is None
 
 
+def test_an_account_that_cannot_pay_is_low_whatever_it_has(store: Store) -> None:
+    """By any rule; the last balance that was told is kept, with its time, and none is made up where none was told."""
+    assert note(store, 5000) == ""
+    later = STARTED + timedelta(seconds=9)
+    for account in ("clinic", "silent"):
+        change = store.note_balance(account, None, later, RULE, broke=True)
+        assert change is not None
+        assert (change[0], change[1].units, change[1].days) == ("balance_low", None, None)
+    assert {name: (each.units, each.at, each.low) for name, each in store.balances().items()} == {
+        "clinic": (Decimal(5000), STARTED, True)
+    }
+    for account in ("clinic", "silent"):
+        recovered = store.note_balance(account, None, later + timedelta(seconds=1), RULE)
+        assert recovered is not None
+        assert (recovered[0], recovered[1].units) == ("balance_recovered", None)
+    assert not store.balances()["clinic"].low
+    assert [notice.credit.units for notice in told(store) if notice.credit] == [None] * 4
+
+
 def test_older_balance(store: Store) -> None:
     """A balance that is older than what is known changes nothing: answers overtake each other."""
     note(store, 150, 10)

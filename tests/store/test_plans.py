@@ -32,7 +32,7 @@ STATEMENTS = dict(named()) | {
     "filtered[in_doubt]": statements.filtered([State.IN_DOUBT], []),
     **{
         f"filtered[{name}]": statements.filtered([], [f"wanted_{name}"])
-        for name in ("recipient", "message", "key", "task_id", "since", "below")
+        for name in ("recipient", "message", "key", "task_id", "since", "below", "ids")
     },
     **{f"arrived[{name}]": statements.arrived([f"wanted_{name}"]) for name in ("since", "below")},
 }

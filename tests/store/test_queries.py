@@ -48,6 +48,12 @@ def test_filter(store: Store, world: dict[str, list[int]], wanted: Filter, names
     assert [row.id for row in store.deliveries(wanted)] == expected
 
 
+def test_filter_by_ids(store: Store, world: dict[str, list[int]]) -> None:
+    """Those of which one has the numbers are found, newest first, and no number is found that nobody has."""
+    (one,), (two,) = world["otp"], world["via"]
+    assert [row.id for row in store.deliveries(Filter(ids=[one, two, 10**9]))] == [two, one]
+
+
 def test_filter_by_time(store: Store, world: dict[str, list[int]], clock: Clock) -> None:
     """Times bound when a delivery was enqueued: from the first on, up to before the second."""
     early, late = store.deliveries(Filter(until=clock.after(0))), store.deliveries(Filter(since=clock.after(0)))

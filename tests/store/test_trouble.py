@@ -121,6 +121,46 @@ def test_full_disk(tmp_path: Path) -> None:
 
 
 @pytest.fixture
+def lost(tmp_path: Path) -> Iterator[tuple[Store, Path]]:
+    """A store that was used, and its file, which may be moved."""
+    file = tmp_path / "here" / "notify.db"
+    file.parent.mkdir()
+    Store.create(f"sqlite:///{file}")
+    with Store(f"sqlite:///{file}") as store:
+        put(store, 1)
+        assert len(states(store)) == 1
+        yield store, file
+
+
+@pytest.mark.parametrize("use", [Store.check, Store.open_counts, Store.bell, put, states])
+def test_file_that_was_moved_away(lost: tuple[Store, Path], use: Callable[[Store], object]) -> None:
+    """Whoever reads or writes is told that the file is gone, makes no other, and goes on once it is back."""
+    store, file = lost
+    away = file.parent.rename(file.parent.with_name("there"))
+    file.parent.mkdir()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"the file was removed|no store in it|cannot be opened"):
+            use(store)
+    assert list(file.parent.iterdir()) == []
+    file.parent.rmdir()
+    away.rename(file.parent)
+    assert len(put(store, 2)) == 1
+    assert len(states(store)) == 2
+
+
+def test_file_that_was_replaced(lost: tuple[Store, Path]) -> None:
+    """What stands in the place of the file is what is read from then on."""
+    store, file = lost
+    file.parent.rename(file.parent.with_name("there"))
+    file.parent.mkdir()
+    file.touch()
+    with pytest.raises(StoreError, match="there is no store in it"):
+        store.check()
+    Store.create(f"sqlite:///{file}")
+    assert states(store) == {}
+
+
+@pytest.fixture
 def locked(url: str) -> Iterator[Callable[[], None]]:
     """Another program has the database locked; calling this lets it go."""
     if url.startswith("sqlite"):

@@ -99,6 +99,7 @@ def _error(answer: Mapping[str, Any], reply: Reply | None = None) -> SendError:
         code=answer.get("code", ""),
         raw=reply.body.decode() if reply else "",
         recipients=tuple(answer.get("recipients", ())),
+        no_credit=answer.get("no_credit", False),
         credit=Decimal(answer["credit"]) if "credit" in answer else None,
     )
 
