@@ -9,36 +9,29 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import ssl
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
-from http.client import HTTPResponse
-from io import BufferedReader, RawIOBase
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import certifi
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.utils import check_header_validity, get_environ_proxies, requote_uri, select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry as Retries
 from urllib3.util import Timeout, parse_url
 
+from notify_core.connections import CONNECTING, Adapter, plain, standing
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.exchange import Reply
 from notify_core.settings import AccountSettings, is_loopback
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    pass
 
 MOST_BYTES = 8 * 1024 * 1024
 """The longest reply that is read: 4,000 reports in one (gateway.md, part 1 §5) are about one megabyte."""
@@ -46,7 +39,6 @@ MOST_BYTES = 8 * 1024 * 1024
 _NO_HEADERS: Mapping[str, str] = {}
 _CHUNK = 65536
 _PORTS = {"http": 80, "https": 443}
-_CONNECTING = "notify_connecting"
 _ONCE = Retries(total=False, redirect=False)
 
 
@@ -113,7 +105,7 @@ def failure(error: BaseException, where: str = "the gateway") -> SendError:
         words = SURELY_NOT[surely].format(where=where)
         return SendError(words, sent=Sent.NO, scope=Scope.TRANSPORT, retry=Retry.LATER)
     words = IN_DOUBT[kinds[0]]
-    if any(getattr(cause, _CONNECTING, False) for cause in causes):
+    if any(getattr(cause, CONNECTING, False) for cause in causes):
         late = any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes)
         early = f"{words} before the connection to {where} stood{_certificate(causes)}"
         words = _SILENT_HANDSHAKE.format(where=where) if late else early
@@ -188,155 +180,13 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).addFilter(_without_query)
 
 
-# --- connections -----------------------------------------------------------------------------------------------------
-
-
-class _Until(RawIOBase):
-    """Reads a socket for so many seconds; then it is a timeout, however much has come by then.
-
-    The socket's own timeout is that of the first read, and is cut for each of the others.
-    """
-
-    def __init__(self, raw: RawIOBase, sock: socket.socket, seconds: float) -> None:
-        self._raw = raw
-        self._sock = sock
-        self._ends = time.monotonic() + seconds
-        self._begun = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if self._begun:
-            left = self._ends - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._sock.settimeout(left)
-        self._begun = True
-        return self._raw.readinto(buffer)
-
-    def fileno(self) -> int:
-        return self._raw.fileno()
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _WholeReply(HTTPResponse):
-    """A reply that has to be whole within the socket's timeout, which by itself bounds each read and no more."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(sock, *arguments, **keywords)
-        if seconds := sock.gettimeout():
-            self.fp = BufferedReader(_Until(self.fp.detach(), sock, seconds))
-
-
-class _OneWrite:
-    """A connection that writes a request with its body at once, where urllib3 writes the head first.
-
-    A second write is a system call, a second TLS record, and with many threads another wait for the interpreter.
-    """
-
-    _held: list[bytes] | None = None
-
-    def request(self, *target: Any, **options: Any) -> None:
-        self._held = []
-        try:
-            super().request(*target, **options)  # type: ignore[misc]
-        finally:
-            held, self._held = self._held, None
-        self.send(b"".join(held))
-
-    def send(self, data: Any) -> None:
-        if self._held is None:  # no part of a request, such as what a tunnel begins with
-            super().send(data)  # type: ignore[misc]
-        else:
-            self._held.append(data)
-
-
-class _MarksConnecting:
-    """A connection that marks what is raised while it is being made, so that ``failure`` can tell before from after."""
-
-    response_class: Any = _WholeReply
-
-    def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]
-        except BaseException as error:
-            setattr(error, _CONNECTING, True)
-            raise
-
-
-class _Connection(_OneWrite, _MarksConnecting, HTTPConnection):
-    pass
-
-
-class _TlsConnection(_OneWrite, _MarksConnecting, HTTPSConnection):
-    pass
-
-
-class _DropsIdle:
-    """A pool that closes a connection which idled for long rather than find out that the gateway has cut it."""
-
-    keep_alive = 4.0
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        connection = super()._get_conn(timeout)  # type: ignore[misc]
-        idle_since = getattr(connection, "idle_since", None)
-        if idle_since is not None and time.monotonic() - idle_since > self.keep_alive:
-            connection.close()
-        return connection
-
-    def _put_conn(self, connection: Any) -> None:
-        if connection is not None:
-            connection.idle_since = time.monotonic()
-        super()._put_conn(connection)  # type: ignore[misc]
-
-
-class _Pool(_DropsIdle, HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(_DropsIdle, HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-@lru_cache(maxsize=8)
-def _tls(bundle: str) -> ssl.SSLContext:
-    """The process's one TLS context for a CA bundle: loading the bundle costs about 26 ms, for each new connection."""
-    context = (
-        ssl.create_default_context(capath=bundle)
-        if Path(bundle).is_dir()
-        else ssl.create_default_context(cafile=bundle)
-    )
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _bundle() -> str:
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter with our pools and the shared TLS context, for direct connections and through proxies."""
-
-    def init_poolmanager(self, *sizes: Any, **keywords: Any) -> None:
-        super().init_poolmanager(*sizes, **keywords, ssl_context=_tls(_bundle()))
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-    def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
-        known = proxy in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **keywords, ssl_context=_tls(_bundle()))
-        if not known and not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-        return manager
+# --- addresses -------------------------------------------------------------------------------------------------------
 
 
 class _Address:
     """One address with all that is fixed about asking it: pool, target and headers; ``where`` is what errors name."""
 
-    __slots__ = ("headers", "pool", "target", "where")
+    __slots__ = ("headers", "host", "method", "pool", "target", "where")
 
     def __init__(self, session: requests.Session, method: str, url: str, keep_alive: float) -> None:
         prepared = session.prepare_request(requests.Request(method, url))
@@ -345,9 +195,25 @@ class _Address:
         manager = adapter.proxy_manager_for(proxy) if proxy else adapter.poolmanager
         self.pool = manager.connection_from_url(prepared.url)
         self.pool.keep_alive = keep_alive
+        self.method = method
+        self.host = _host(prepared.url or url)
         self.target = adapter.request_url(prepared, session.proxies)
         self.where = _host_and_port(url) + (f" through the proxy {_host_and_port(proxy)}" if proxy else "")
         self.headers = {name: value for name, value in prepared.headers.items() if name != "Content-Length"}
+
+    def written(self, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+        """A whole request, byte by byte as urllib3 writes it."""
+        length = () if body is None else (f"Content-Length: {len(body)}",)
+        fields = (f"{name}: {value}" for name, value in headers.items())
+        head = "\r\n".join((f"{self.method} {target} HTTP/1.1", f"Host: {self.host}", *length, *fields, "", ""))
+        return head.encode("latin-1") + (body or b"")
+
+
+def _host(url: str) -> str:
+    """What the field Host says: without a port that is the scheme's own."""
+    parts = parse_url(url)
+    usual = parts.port in (None, _PORTS.get(parts.scheme or ""))
+    return parts.host or "" if usual else f"{parts.host}:{parts.port}"
 
 
 def _host_and_port(url: str) -> str:
@@ -381,7 +247,7 @@ class Session:
         # A proxy is for what lies beyond this machine; it would ask itself for what listens on loopback here.
         self._requests.proxies = {} if _local(settings.base_url) else get_environ_proxies(settings.base_url)
         self._requests.headers = {"User-Agent": "notify-core", "Accept": "*/*", "Accept-Encoding": "identity"}
-        adapter = _Adapter(pool_connections=4, pool_maxsize=settings.connections)
+        adapter = Adapter(pool_connections=4, pool_maxsize=settings.connections)
         self._requests.mount("https://", adapter)
         self._requests.mount("http://", adapter)
         self._addresses: dict[tuple[str, str], _Address] = {}
@@ -492,7 +358,7 @@ class Exchange:
         target = f"{address.target}?{requote_uri(query)}" if query else address.target
         left_before, self.left, _asking.here = self.left, True, True
         try:
-            reply = self._reply(address, method, target, body, {**address.headers, **headers})
+            reply = self._reply(address, target, body, {**address.headers, **headers})
         except (OSError, urllib3.exceptions.HTTPError, requests.RequestException) as error:
             verdict = failure(error, address.where)
             self.left = left_before or verdict.sent is Sent.UNKNOWN
@@ -512,21 +378,33 @@ class Exchange:
         if self._keep is not None:
             self._keep(reply)
 
-    def _reply(
-        self, address: _Address, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+    def _reply(self, address: _Address, target: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        timeout = self._session.timeout(self._ends)
+        connection = standing(address.pool)
+        if connection is None:
+            return self._by_library(address, target, body, headers, timeout)
+        with address.pool.using(connection):
+            came = connection.ask(address.written(target, body, headers), timeout.read_timeout)
+            return plain(came) or self._whole(connection.answer(came, address.method))
+
+    def _by_library(
+        self, address: _Address, target: str, body: bytes | None, headers: Mapping[str, str], timeout: Timeout
     ) -> Reply:
         response = address.pool.urlopen(
-            method,
+            address.method,
             target,
             body,
             headers,
             retries=_ONCE,
             redirect=False,
             assert_same_host=False,
-            timeout=self._session.timeout(self._ends),
+            timeout=timeout,
             preload_content=False,
             decode_content=False,
         )
+        return self._whole(response)
+
+    def _whole(self, response: Any) -> Reply:
         try:
             content = self._content(response)
         except BaseException:

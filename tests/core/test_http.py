@@ -17,7 +17,7 @@ import requests
 import urllib3
 from pydantic import SecretStr
 
-from notify_core import http
+from notify_core import connections, http
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.http import IN_DOUBT, SURELY_NOT, Session, failure, refusal
 from tests.core.gateway import CERTIFICATE, Gateway, cut, drips, head, raw, reset, says, waits
@@ -40,6 +40,22 @@ def open_session() -> Iterator[OpenSession]:
             return session
 
         yield opened
+
+
+@pytest.fixture(params=["a new connection", "one that stands"])
+def any_session(request: pytest.FixtureRequest, open_session: OpenSession) -> OpenSession:
+    """The same, over a connection that is still to be made, and over one that is used again: two ways of asking."""
+
+    def opened(place: Gateway, **more: Any) -> Session:
+        session = open_session(place, **more)
+        if request.param == "one that stands":
+            acts, place.script = place.script, [says()]
+            session.exchange().get("/first")
+            place.script = acts
+            place.received.clear()
+        return session
+
+    return opened
 
 
 def verdict(session: Session, seconds: float | None = None) -> SendError:
@@ -294,49 +310,49 @@ def test_plain_http_by_an_absolute_address_is_refused(open_session: OpenSession)
 
 
 @pytest.mark.parametrize("status", [404, 429, 403, 503, 302])
-def test_a_refusing_status_is_surely_not(open_session: OpenSession, gateway: Gateway, status: int) -> None:
+def test_a_refusing_status_is_surely_not(any_session: OpenSession, gateway: Gateway, status: int) -> None:
     """A status that refuses is read from the socket, with its text."""
     gateway.script = [says(b"no", status, Location="https://elsewhere.invalid/")]
-    error = verdict(open_session(gateway))
+    error = verdict(any_session(gateway))
     assert (error.sent, error.code, error.raw) == (Sent.NO, f"HTTP {status}", "no")
     assert len(gateway.received) == 1
 
 
-def test_retry_after_is_the_delay(open_session: OpenSession, gateway: Gateway) -> None:
+def test_retry_after_is_the_delay(any_session: OpenSession, gateway: Gateway) -> None:
     """A gateway that says when to come back is believed."""
     gateway.script = [says(b"", 429, Retry_After="120")]
-    assert verdict(open_session(gateway)).after == 120
+    assert verdict(any_session(gateway)).after == 120
 
 
 # --- in doubt, on sockets --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_failing_status_is_in_doubt(open_session: OpenSession, gateway: Gateway, status: int) -> None:
+def test_a_failing_status_is_in_doubt(any_session: OpenSession, gateway: Gateway, status: int) -> None:
     """The gateway, or what stands behind its proxy, may have done its work before it failed."""
     gateway.script = [says(b"<h1>oops</h1>", status)]
-    assert verdict(open_session(gateway)).sent is Sent.UNKNOWN
+    assert verdict(any_session(gateway)).sent is Sent.UNKNOWN
 
 
-def test_a_read_timeout_is_in_doubt(open_session: OpenSession, gateway: Gateway) -> None:
+def test_a_read_timeout_is_in_doubt(any_session: OpenSession, gateway: Gateway) -> None:
     """No answer says nothing about acceptance (gateway.md, trap 5)."""
     gateway.script = [waits(gateway.stopping)]
-    error = verdict(open_session(gateway, read_timeout=0.05))
+    error = verdict(any_session(gateway, read_timeout=0.3))
     assert (error.sent, error.scope, error.retry) == (Sent.UNKNOWN, Scope.TRANSPORT, Retry.NEVER)
     assert str(error) == "no answer within read_timeout"
 
 
-def test_a_deadline_is_a_read_timeout(open_session: OpenSession, gateway: Gateway) -> None:
+def test_a_deadline_is_a_read_timeout(any_session: OpenSession, gateway: Gateway) -> None:
     """The time left for an operation bounds its waiting, below the account's own timeout."""
     gateway.script = [waits(gateway.stopping)]
-    assert verdict(open_session(gateway), seconds=0.05).sent is Sent.UNKNOWN
+    assert verdict(any_session(gateway), seconds=0.3).sent is Sent.UNKNOWN
 
 
 @pytest.mark.parametrize("act", [cut(), reset], ids=["cut", "reset"])
-def test_a_cut_after_reading_is_in_doubt(open_session: OpenSession, gateway: Gateway, act: Any) -> None:
+def test_a_cut_after_reading_is_in_doubt(any_session: OpenSession, gateway: Gateway, act: Any) -> None:
     """A gateway that read all and went away may have accepted."""
     gateway.script = [act]
-    assert verdict(open_session(gateway)).sent is Sent.UNKNOWN
+    assert verdict(any_session(gateway)).sent is Sent.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -350,10 +366,10 @@ def test_a_cut_after_reading_is_in_doubt(open_session: OpenSession, gateway: Gat
     ],
     ids=["length", "chunks", "chunk", "size", "no HTTP"],
 )
-def test_an_answer_that_breaks_off_is_in_doubt(open_session: OpenSession, gateway: Gateway, partial: bytes) -> None:
+def test_an_answer_that_breaks_off_is_in_doubt(any_session: OpenSession, gateway: Gateway, partial: bytes) -> None:
     """Half an answer is none."""
     gateway.script = [cut(partial)]
-    assert verdict(open_session(gateway)).sent is Sent.UNKNOWN
+    assert verdict(any_session(gateway)).sent is Sent.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -362,29 +378,27 @@ def test_an_answer_that_breaks_off_is_in_doubt(open_session: OpenSession, gatewa
     ids=["headers", "body", "body until the end"],
 )
 def test_an_answer_that_drips_ends_with_the_read_timeout(
-    open_session: OpenSession, gateway: Gateway, start: bytes
+    any_session: OpenSession, gateway: Gateway, start: bytes
 ) -> None:
     """A byte each few milliseconds does not hold a thread for ever: the whole answer has read_timeout."""
     gateway.script = [drips(start, gateway.stopping)]
-    error = verdict(open_session(gateway, read_timeout=0.1))
+    error = verdict(any_session(gateway, read_timeout=0.3))
     assert (error.sent, str(error)) == (Sent.UNKNOWN, "no answer within read_timeout")
 
 
-def test_a_huge_answer_is_in_doubt(
-    open_session: OpenSession, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_huge_answer_is_in_doubt(any_session: OpenSession, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than the bound is read, and what was read is kept."""
     monkeypatch.setattr(http, "MOST_BYTES", 1000)
     gateway.script = [cut(head(200, {"Content-Length": "100000000"}) + b"a" * 200_000)]
-    error = verdict(open_session(gateway))
+    error = verdict(any_session(gateway))
     assert isinstance(error, UnreadableReply)
     assert (error.sent, error.payload) == (Sent.UNKNOWN, b"a" * 1000)
 
 
-def test_what_came_of_an_answer_that_breaks_off_is_kept(open_session: OpenSession, gateway: Gateway) -> None:
+def test_what_came_of_an_answer_that_breaks_off_is_kept(any_session: OpenSession, gateway: Gateway) -> None:
     """Reports are handed out once: the bytes of half an answer are in the error, and in nothing that it shows."""
     gateway.script = [cut(head(200, {"Content-Length": "100"}) + b"<statusbox>+8613800000001")]
-    found = verdict(open_session(gateway))
+    found = verdict(any_session(gateway))
     assert isinstance(found, UnreadableReply)
     assert found.payload == b"<statusbox>+8613800000001"
     assert "13800000001" not in f"{found!r} {found} {found.raw}"
@@ -431,35 +445,35 @@ def test_a_failed_request_leaves_an_earlier_one_in_doubt(open_session: OpenSessi
     ],
     ids=["length", "chunks", "until the end", "HTTP/1.0"],
 )
-def test_an_answer_is_read_whole(open_session: OpenSession, gateway: Gateway, answer: Any) -> None:
+def test_an_answer_is_read_whole(any_session: OpenSession, gateway: Gateway, answer: Any) -> None:
     """However HTTP tells the length of an answer, the plugin gets its bytes."""
     gateway.script = [answer]
-    assert open_session(gateway).exchange().post("/send", b"{}", "application/json").body == b"hello"
+    assert any_session(gateway).exchange().post("/send", b"{}", "application/json").body == b"hello"
 
 
-def test_an_empty_answer_is_the_dialects_to_read(open_session: OpenSession, gateway: Gateway) -> None:
+def test_an_empty_answer_is_the_dialects_to_read(any_session: OpenSession, gateway: Gateway) -> None:
     """A 200 without a body is no failure of HTTP."""
     gateway.script = [says()]
-    reply = open_session(gateway).exchange().get("/balance")
+    reply = any_session(gateway).exchange().get("/balance")
     assert (reply.status, reply.body) == (200, b"")
 
 
-def test_an_answer_cut_within_its_headers_is_empty(open_session: OpenSession, gateway: Gateway) -> None:
+def test_an_answer_cut_within_its_headers_is_empty(any_session: OpenSession, gateway: Gateway) -> None:
     """What http.client makes of half the headers is a 200 without a body: unreadable to every dialect, so in doubt."""
     gateway.script = [cut(b"HTTP/1.1 200 -\r\nContent-Le")]
-    assert open_session(gateway).exchange().get("/").body == b""
+    assert any_session(gateway).exchange().get("/").body == b""
 
 
-def test_headers_have_lower_case_names(open_session: OpenSession, gateway: Gateway) -> None:
+def test_headers_have_lower_case_names(any_session: OpenSession, gateway: Gateway) -> None:
     """A plugin need not guess how a gateway spells its headers."""
     gateway.script = [says(X_Task="7")]
-    assert open_session(gateway).exchange().get("/").headers["x-task"] == "7"
+    assert any_session(gateway).exchange().get("/").headers["x-task"] == "7"
 
 
-def test_a_request_says_what_it_carries(open_session: OpenSession, gateway: Gateway) -> None:
+def test_a_request_says_what_it_carries(any_session: OpenSession, gateway: Gateway) -> None:
     """Body, content type and further headers arrive as the plugin gave them."""
     gateway.script = [says()]
-    open_session(gateway).exchange().post("/a", "短信".encode(), "text/plain; charset=utf-8", {"SOAPAction": "send"})
+    any_session(gateway).exchange().post("/a", "短信".encode(), "text/plain; charset=utf-8", {"SOAPAction": "send"})
     request = gateway.received[0]
     assert (request.line, request.body.decode()) == ("POST /a HTTP/1.1", "短信")
     assert (request.headers["content-type"], request.headers["soapaction"]) == ("text/plain; charset=utf-8", "send")
@@ -474,18 +488,18 @@ def test_no_cookie_comes_back(open_session: OpenSession, gateway: Gateway) -> No
     assert "cookie" not in gateway.received[1].headers
 
 
-def test_what_was_handed_out_is_kept(open_session: OpenSession, gateway: Gateway) -> None:
+def test_what_was_handed_out_is_kept(any_session: OpenSession, gateway: Gateway) -> None:
     """An operation keeps every answer that it got."""
     gateway.script = [says(b"1"), says(b"2")]
-    exchange = open_session(gateway).exchange()
+    exchange = any_session(gateway).exchange()
     exchange.get("/")
     exchange.get("/")
     assert [reply.body for reply in exchange.replies] == [b"1", b"2"]
 
 
-def test_the_clock_is_the_sessions(open_session: OpenSession, gateway: Gateway) -> None:
+def test_the_clock_is_the_sessions(any_session: OpenSession, gateway: Gateway) -> None:
     """Stamps are made from the time that the session is given."""
-    assert open_session(gateway).exchange().now() == NOW
+    assert any_session(gateway).exchange().now() == NOW
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
@@ -570,7 +584,7 @@ def test_the_process_has_one_tls_context_for_a_bundle(
         assert [session.exchange().get("/").body for session in sessions] == [b"one", b"two"]
         pools = [session.address("GET", "/").pool for session in sessions]
         contexts = {id(pool.pool.queue[-1].ssl_context) for pool in pools}
-    assert contexts == {id(http._tls(str(CERTIFICATE)))}
+    assert contexts == {id(connections._tls(str(CERTIFICATE)))}
 
 
 def test_a_ca_directory_is_trusted_too(
