@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,11 +38,13 @@ THREADS = 16
 LIMIT = 30.0
 """Seconds that a worker which is told to stop waits for the requests that are under way."""
 
-_CLAIM, _LARGE_CLAIM = 50, 1_000
-"""Deliveries of one claim: of distinct texts, and of texts that repeat, which leave many at a time. What is more urgent
-waits for a claim that is under way, and for the write lock that it has on SQLite: it may last some 10 ms, no more."""
+_FIRST, _LEAST, _DISTINCT, _REPEATED = 50, 25, 200, 1_000
+"""Deliveries of one claim: at first, at least, and at most where texts are distinct, and where they repeat."""
+_QUICK, _SLOW = 0.008, 0.030
+"""Seconds of a claim after which more, or less, is claimed the next time. What is more urgent waits for a claim that is
+under way, and for the write lock that it has on SQLite."""
 _DELIVERIES, _GATHER = 1_000, 0.1
-"""What is recorded at once, for the same reason: so many deliveries, or what came within so many seconds."""
+"""What is recorded at once, also for the sake of the lock: so many deliveries, or what came within so many seconds."""
 _LOOK = 5.0
 """Seconds after which the queue is looked at even if no bell rang, and between two sweeps."""
 _TROUBLE = 1.0
@@ -64,12 +67,13 @@ class _Counter:
 
     def __init__(self, threads: int, low: Callable[[], None]) -> None:
         self._share = max(1, threads - max(1, threads // 4))
-        self._enough = 2 * threads
+        self._enough = max(2 * threads, _FIRST)  # lasts until the next claim is made
         self._low = low
         self._waiting: dict[tuple[Way, int], deque[_Task]] = defaultdict(deque)
         self._busy: Counter[tuple[Way, int]] = Counter()
         self._served: Counter[tuple[Way, int]] = Counter()
         self._turn = 0
+        self._paused = False
         self._open = True
         self._change = threading.Condition()
 
@@ -87,7 +91,7 @@ class _Counter:
     def take(self) -> _Task | None:
         """The next to send; None once there is none and never will be."""
         with self._change:
-            while self._open and not (lanes := self._eligible()):
+            while self._open and (self._paused or not (lanes := self._eligible())):
                 self._change.wait()
             if not self._open:
                 return None
@@ -96,6 +100,22 @@ class _Counter:
         if low:
             self._low()
         return task
+
+    @contextmanager
+    def giving_way(self, lane: tuple[Way, int]) -> Iterator[None]:
+        """Begin nothing less urgent meanwhile.
+
+        Who claims needs Python's lock after each answer of the store, and would wait for it behind every sender.
+        """
+        with self._change:
+            self._paused = any(other[1] < lane[1] for other in (*self._waiting, *self._busy))
+        try:
+            yield
+        finally:
+            with self._change:
+                if self._paused:
+                    self._paused = False
+                    self._change.notify_all()
 
     def done(self, task: _Task) -> None:
         with self._change:
@@ -132,6 +152,23 @@ class _Counter:
         if not waiting and len(self._waiting) > 1:
             del self._waiting[lane]
         return task
+
+
+class _Portion:
+    """How many deliveries of a lane are claimed at a time: as many as a short claim takes."""
+
+    def __init__(self) -> None:
+        self.size = _FIRST
+
+    def note(self, taken: int, parcels: int, seconds: float) -> None:
+        """A claim took so many deliveries, in so many parcels, and lasted so long."""
+        if taken < self.size:
+            return
+        if seconds < _QUICK:
+            self.size *= 2
+        elif seconds > _SLOW:
+            self.size //= 2
+        self.size = max(_LEAST, min(self.size, _REPEATED if taken >= 10 * parcels else _DISTINCT))
 
 
 class _Recorder:
@@ -238,7 +275,7 @@ class Worker:
         self._stopping = False  # and no Event, which a signal handler must not set while its thread waits for it
         self._ended = threading.Event()
         self._counter = _Counter(threads, self._bell.ring)
-        self._sizes: dict[tuple[Way, int], int] = {}
+        self._portions: dict[tuple[Way, int], _Portion] = defaultdict(_Portion)
         self._strangers: set[Way] = set()
         self._duties: list[Duty] = []
         self._lease: Lease
@@ -315,16 +352,16 @@ class Worker:
         key = (lane.way, lane.priority)
         if not self._counter.wants(key) or (route := self._route(lane.way)) is None:
             return _LOOK
-        most = self._sizes.get(key, _CLAIM)
+        portion = self._portions[key]
         plan = planned(partial(route.order, random.random))
         wait = route.quiet.waits(datetime.now(UTC)) if route.quiet else None
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
-        claim = self._store.claim(self._lease.worker, lane, most=most, plan=plan, wait=wait)
+        with self._counter.giving_way(key):
+            claim = self._store.claim(self._lease.worker, lane, most=portion.size, plan=plan, wait=wait)
         self._counter.put(list(_tasks(key, claim, route, now)))
         self._log_ended((*claim.expired, *claim.suppressed))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
-        if taken == most:
-            self._sizes[key] = min(4 * most, _LARGE_CLAIM) if taken >= 10 * len(claim.parcels) else _CLAIM
+        portion.note(taken, len(claim.parcels), time.monotonic() - now)
         passed_over = claim.deferred + len(claim.expired) + len(claim.suppressed)
         return 0.0 if taken or passed_over else _LOOK
 
