@@ -522,6 +522,8 @@ class _Check:
     def _check_webhooks(self) -> None:
         accounts = self._mapping("accounts")
         for name, webhook in self._mapping("webhooks").items():
+            if name in ("", "listeners"):  # the store and the metrics would take it for the listeners of a worker
+                self._document.fault(("webhooks", name), "needs another name: this one is that of the listeners")
             named = webhook.get("accounts") if isinstance(webhook, dict) else None
             for number, account in enumerate(named if isinstance(named, list | tuple) else ()):
                 if account not in accounts:

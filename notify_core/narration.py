@@ -1,4 +1,7 @@
-"""The life of one delivery in sentences, as a support person reads it aloud: what befell it, what that means."""
+"""The life of one delivery in sentences, as a support person reads it aloud: what befell it, what that means.
+
+And what is wrong with all of them, where nobody sends.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 from notify_core.errors import repeats
 from notify_core.names import account_of
 from notify_core.states import State
-from notify_core.times import shown
+from notify_core.times import shown, span
 
 if TYPE_CHECKING:
     from notify_core.store import Event, Stored, Way
@@ -24,6 +27,19 @@ def words(state: State) -> str:
 def ended(phrase: str) -> str:
     """A phrase as the end of a sentence: with a full stop, unless it ends by itself."""
     return phrase if phrase.endswith(("?", "!", ".", "。")) else f"{phrase}."
+
+
+def audience(target: str) -> str:
+    """Who a notice is for, as people read it: the listeners of a worker, or a webhook by its name."""
+    return target or "listeners"
+
+
+def unattended(late: float) -> str:
+    """What to do where the oldest that is due is so many seconds late, because no worker is there to send it."""
+    return (
+        f"Deliveries have been due for up to {span(max(1.0, late))}, and no worker is running: "
+        "`notify worker` sends them."
+    )
 
 
 def told(stored: Stored, events: Sequence[Event]) -> Iterator[tuple[datetime, str]]:

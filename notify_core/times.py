@@ -16,6 +16,14 @@ def clock(at: datetime) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def span(seconds: float) -> str:
+    """A length of time as people say it, such as ``3 min``."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 @overload
 def moment(seconds: float) -> datetime: ...
 @overload

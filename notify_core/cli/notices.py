@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from notify_core import narration
 from notify_core.cli import exits, terminal
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json
@@ -84,7 +85,7 @@ def _listed(found: Sequence[Refused]) -> Iterator[Block]:
 
 
 def _row(each: Refused) -> tuple[str, ...]:
-    target = each.target or "listeners"
+    target = narration.audience(each.target)
     again = "given up" if each.again is None else clock(each.again)
     return (str(each.id), each.kind, each.account, target, clock(each.at), f"{each.tries}", again, each.error)
 

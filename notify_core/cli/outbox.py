@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from notify_core import narration, retrial
-from notify_core.cli import notices, payloads, terminal, times
+from notify_core.cli import exits, notices, payloads, terminal, times
 from notify_core.cli.command import Family
 from notify_core.cli.exits import Misuse
 from notify_core.cli.options import DEFAULT_CONFIG, ConfigFile, Json, load, option
@@ -22,7 +23,7 @@ from notify_core.times import clock, shown
 
 if TYPE_CHECKING:
     from notify_core.config import Config
-    from notify_core.store import Filter, Store, Stored
+    from notify_core.store import Filter, Gauges, Store, Stored
 
 Ids = Annotated[list[int], typer.Argument(metavar="ID", show_default=False, help="Deliveries, by their ids.")]
 Known = Literal["accepted", "delivered", "undelivered", "abandoned"]
@@ -78,9 +79,10 @@ def list_(
     if as_json:
         last = found[-1].id if more else None
         document = {"deliveries": [each.document() for each in found], "open": counts, "next_below": last}
-        terminal.show_json(document | {"payloads": gauges.payloads})
+        terminal.show_json(document | _gauged(gauges))
     else:
-        terminal.show(*_listed(found, counts, more=more), *payloads.mentioned(gauges.payloads))
+        remarks = (exits.named(each, config) for each in _remarks(gauges))
+        terminal.show(*_listed(found, counts, more=more), *remarks)
 
 
 def show(
@@ -256,6 +258,20 @@ def _listed(found: Sequence[Stored], counts: Mapping[str, int], *, more: bool) -
     if more:
         yield f"There are older ones: add --below {found[-1].id}, or --most."
     yield f"In the whole store: {', '.join(f'{count:,} {words(State(state))}' for state, count in counts.items())}."
+
+
+def _remarks(gauges: Gauges) -> Iterator[str]:
+    """What a person should do about the store as a whole."""
+    yield from payloads.mentioned(gauges.payloads)
+    if gauges.unattended:
+        yield narration.unattended(gauges.late)
+
+
+def _gauged(gauges: Gauges) -> dict[str, object]:
+    """The same for programs."""
+    facts = ("payloads", "late", "workers", "unattended")
+    untold = {narration.audience(target): asdict(each) for target, each in gauges.untold.items()}
+    return {fact: getattr(gauges, fact) for fact in facts} | {"untold": untold}
 
 
 def _row(each: Stored) -> tuple[str, ...]:

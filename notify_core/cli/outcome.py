@@ -74,19 +74,23 @@ def tell_estimate(estimate: Estimate, *, as_json: bool) -> None:
     )
 
 
-def tell_enqueued(enqueued: Enqueued, recipients: Sequence[str], *, as_json: bool) -> None:
-    """Show where an enqueued message can be followed: the ids of the message and its deliveries."""
+def enqueued_document(enqueued: Enqueued, recipients: Sequence[str], workers: int) -> dict[str, object]:
+    """Where an enqueued message can be followed, as ``--json`` tells it, and how many workers are there to send it."""
+    ids = zip(enqueued.deliveries, recipients, strict=True)
+    deliveries = [{"id": number, "recipient": to} for number, to in ids]
+    return {"enqueued": enqueued.new, "message": enqueued.message_id, "deliveries": deliveries, "workers": workers}
+
+
+def enqueued_words(enqueued: Enqueued, workers: int) -> Iterator[str]:
+    """The same for people, and what to do where there is no worker."""
     message, ids = enqueued.message_id, enqueued.deliveries
-    if as_json:
-        deliveries = [{"id": number, "recipient": to} for number, to in zip(ids, recipients, strict=True)]
-        terminal.show_json({"enqueued": enqueued.new, "message": message, "deliveries": deliveries})
-        return
     these = f"delivery {ids[0]}" if len(ids) == 1 else f"deliveries {ids[0]} to {ids[-1]}"
-    if enqueued.new:
-        terminal.show(f"Enqueued for {_counted(len(ids), 'recipient')}: message {message}, {these}.")
-    else:
-        terminal.show(f"Enqueued before, under the same key: message {message}, {these}. Nothing was added.")
-    terminal.show(f"`notify worker` sends it; `notify outbox list --message {message}` shows what becomes of it.")
+    shown = f"`notify outbox list --message {message}` shows what becomes of it."
+    if not enqueued.new:
+        yield f"Enqueued before, under the same key: message {message}, {these}. Nothing was added; {shown}"
+        return
+    yield f"Enqueued for {_counted(len(ids), 'recipient')}: message {message}, {these}."
+    yield f"{'A worker sends it' if workers else 'No worker is running: `notify worker` sends it'}; {shown}"
 
 
 def _delivery(delivery: Delivery) -> dict[str, object]:

@@ -148,9 +148,13 @@ class _Order:
         """Put it into the outbox, and say where it can be followed."""
         from notify_core.cli import outcome
 
+        workers = notifier.outbox.store.workers()  # asked first: nothing may fail once the message is in
         with terminal.busy(f"enqueueing {len(message.to):,} deliveries"):
             enqueued = notifier.enqueue(message, route=self.route, via=self.via, key=self.key)
-        outcome.tell_enqueued(enqueued, message.to, as_json=as_json)
+        if as_json:
+            terminal.show_json(outcome.enqueued_document(enqueued, message.to, workers))
+        else:
+            terminal.show(*(exits.named(words, self.config) for words in outcome.enqueued_words(enqueued, workers)))
 
     def _sent(self, notifier: Notifier, message: Message, follower: Follower, *, as_json: bool) -> Result:
         """The result of sending. Where that breaks off once something may have left, tell what became of whom."""

@@ -23,8 +23,8 @@ from notify_core.phones import mask
 from notify_core.proxies import Proxies
 from notify_core.serve.entrance import COOKIE, Sessions, field
 from notify_core.states import State
-from notify_core.store import Filter, Gauges, Kept, NoDelivery, Standing, Store, Stored
-from notify_core.times import clock
+from notify_core.store import Backlog, Filter, Gauges, Kept, NoDelivery, Standing, Store, Stored
+from notify_core.times import clock, span
 from notify_core.tokens import Tokens
 
 _RECENT, _DOUBTS, _UNREADABLE = 25, 50, 25
@@ -56,6 +56,11 @@ class Overview:
             store.payloads(["unreadable"], most=_UNREADABLE),
             store.balances(),
         )
+
+    @property
+    def waiting(self) -> Mapping[str, Backlog]:
+        """What listeners and webhooks are still to be told of, without those for whom there is nothing."""
+        return {target: each for target, each in self.gauges.untold.items() if each.count}
 
 
 class Dashboard:
@@ -134,8 +139,9 @@ class Dashboard:
             lstrip_blocks=True,
         )
         environment.filters |= {"masked": mask, "words": narration.words, "coded": _coded}
-        environment.filters |= {"clock": clock, "offset": _offset, "span": _span}
+        environment.filters |= {"clock": clock, "offset": _offset, "span": span, "audience": narration.audience}
         environment.globals |= {"meaning": _sentence(narration.meaning), "possible": _sentence(narration.possible)}
+        environment.globals["unattended"] = narration.unattended
         environment.globals["now"] = lambda: datetime.now(UTC)
         return environment
 
@@ -168,11 +174,3 @@ def _coded(words: str) -> Markup:
 
 def _offset(at: datetime) -> str:
     return at.astimezone().isoformat()[-6:]
-
-
-def _span(seconds: float) -> str:
-    """A time span as people say it, such as ``3 min``."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

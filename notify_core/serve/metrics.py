@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from notify_core import narration
 from notify_core.errors import ConfigError, MissingExtra, StoreError
 from notify_core.notifier import Notifier
 from notify_core.receiver import Receiver
-
-if TYPE_CHECKING:
-    from notify_core.store import Store
+from notify_core.store import Backlog
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,7 +36,7 @@ class Metrics:
         yield from self._pushes()
         try:
             families = [
-                *_of_store(self._notifier.outbox.store),
+                *_of_store(self._notifier),
                 _gauge("store_up", "Whether the store can be used.", 1),
             ]
         except (StoreError, ConfigError):
@@ -56,23 +55,37 @@ class Metrics:
         yield family
 
 
-def _of_store(store: Store) -> Iterator[Any]:
+def _of_store(notifier: Notifier) -> Iterator[Any]:
+    store = notifier.outbox.store
+    gauges, standings = store.gauges(), store.balances()
+    yield _by("state", "deliveries", "Deliveries that are open, by state.", gauges.open)
+    yield _gauge("queue_late_seconds", "Seconds that the oldest queued delivery is overdue.", gauges.late)
+    yield _gauge("workers", "Workers that live, in all processes and on all machines.", gauges.workers)
+    yield _by("state", "payloads", "Payloads kept and not applied, by state.", gauges.payloads)
+    yield from _untold(gauges.untold, notifier.config.webhooks)
+    units = {account: float(each.units) for account, each in standings.items()}
+    yield _by("account", "balance_units", "Credit, in the provider's units.", units)
+    low = {account: int(each.low) for account, each in standings.items()}
+    yield _by("account", "balance_low", "Whether the credit is low.", low)
+
+
+def _untold(found: Mapping[str, Backlog], webhooks: Iterable[str]) -> Iterator[Any]:
+    """A webhook for which nothing waits is shown too: what is missing raises no alarm."""
+    waiting = {**dict.fromkeys(webhooks, Backlog(0, 0.0)), **found}
+    counts = {narration.audience(target): each.count for target, each in waiting.items()}
+    yield _by("target", "untold", "Notices that listeners and each webhook are still to be told of.", counts)
+    ages = {narration.audience(target): each.age for target, each in waiting.items()}
+    yield _by("target", "untold_age_seconds", "Seconds that the oldest of these has waited.", ages)
+
+
+def _by(label: str, name: str, words: str, values: Mapping[Any, float]) -> Any:
+    """One gauge for each value of a label."""
     from prometheus_client.core import GaugeMetricFamily
 
-    gauges, standings = store.gauges(), store.balances()
-    deliveries = GaugeMetricFamily("notify_deliveries", "Deliveries that are open, by state.", labels=["state"])
-    for state, count in gauges.open.items():
-        deliveries.add_metric([state.value], count)
-    payloads = GaugeMetricFamily("notify_payloads", "Payloads kept and not applied, by state.", labels=["state"])
-    for kind, count in gauges.payloads.items():
-        payloads.add_metric([kind], count)
-    units = GaugeMetricFamily("notify_balance_units", "Credit, in the provider's units.", labels=["account"])
-    low = GaugeMetricFamily("notify_balance_low", "Whether the credit is low.", labels=["account"])
-    for account, standing in standings.items():
-        units.add_metric([account], float(standing.units))
-        low.add_metric([account], int(standing.low))
-    late = _gauge("queue_late_seconds", "Seconds that the oldest queued delivery is overdue.", gauges.late)
-    yield from (deliveries, late, payloads, units, low)
+    family = GaugeMetricFamily(f"notify_{name}", words, labels=[label])
+    for key, value in values.items():
+        family.add_metric([f"{key}"], value)
+    return family
 
 
 def _gauge(name: str, words: str, value: float) -> Any:

@@ -43,15 +43,21 @@ class Gauges:
         return self.late > 0 and not self.workers
 
 
+def workers(connection: Connection, now: float) -> int:
+    """How many workers live, on all machines."""
+    return connection.scalar(statements.LIVING_WORKERS, {"now": now}) or 0
+
+
 def read(connection: Connection, now: float) -> Gauges:
     """The gauges at the time ``now``."""
     due = connection.scalar(statements.EARLIEST_DUE)
-    untold = {row.target: Backlog(row.total, now - row.at) for row in connection.execute(statements.NOTICES_UNTOLD)}
+    untold = connection.execute(statements.NOTICES_UNTOLD)
     payloads = {row.state: row.total for row in connection.execute(statements.UNAPPLIED)}
     return Gauges(
         open=queries.open_counts(connection),
         payloads={state: payloads.get(state, 0) for state in UNAPPLIED},
         late=0.0 if due is None else max(0.0, now - due),
-        workers=connection.scalar(statements.LIVING_WORKERS, {"now": now}) or 0,
-        untold={LISTENERS: Backlog(0, 0.0)} | untold,
+        workers=workers(connection, now),
+        untold={LISTENERS: Backlog(0, 0.0)}
+        | {row.target: Backlog(row.total, max(0.0, now - row.at)) for row in untold},
     )

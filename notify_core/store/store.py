@@ -431,6 +431,11 @@ class Store:
         with self._database.reading() as connection:
             return queries.open_counts(connection)
 
+    def workers(self) -> int:
+        """How many workers live, on all machines."""
+        with self._database.reading() as connection:
+            return gauges.workers(connection, self._database.now(connection))
+
     def gauges(self) -> Gauges:
         """How much is open, and how late the oldest of it is."""
         with self._database.reading() as connection:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -86,7 +86,7 @@ def test_an_enqueued_message_waits_in_the_store(outbox: LocalGateway) -> None:
     """With --enqueue nothing leaves; the ids are told, and how to follow them, without text or whole numbers."""
     ended = notify("send", "--enqueue", "--to", A, B, "--text", TEXT)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("Enqueued for 2 recipients: message 1, deliveries 2 to 3.")
+    assert ended.out.startswith("Enqueued for 2 recipients: message 1, deliveries 2 to 3.\nNo worker is running: ")
     assert "`notify outbox list --message 1`" in ended.out
     assert not {A, B, TEXT} & set(ended.out.split())
     assert outbox.received == []
@@ -134,6 +134,19 @@ def test_mms_are_enqueued_too(folder: Path) -> None:
     assert listed("--via", "clinic.mms") == [2]
 
 
+def test_who_enqueues_is_told_whether_a_worker_runs(store: Store, folder: Path) -> None:
+    """Without one the command that starts it is told, with the configuration; with one that is not needed."""
+    (folder / "notify.yaml").rename(folder / "other.yaml")
+    args = ("--config", "other.yaml", "send", "--enqueue", "--to", A, "--text", TEXT)
+    alone = notify(*args).out
+    assert "No worker is running: `notify --config other.yaml worker` sends it; " in alone
+    assert "`notify --config other.yaml outbox list --message 1` shows what becomes of it." in alone
+    assert json.loads(notify(*args, "--json").out)["workers"] == 0
+    store.enroll()
+    assert "A worker sends it; `notify --config other.yaml outbox list" in notify(*args).out
+    assert json.loads(notify(*args, "--json").out)["workers"] == 1
+
+
 # --- listing
 
 
@@ -148,6 +161,26 @@ def test_the_list_masks_numbers_and_json_does_not() -> None:
     (found,) = json.loads(programs.out)["deliveries"]
     assert (found["recipient"], found["state"], found["route"], found["via"]) == (f"+86{A}", "queued", "default", "")
     assert "1439" not in people.out + programs.out
+
+
+def test_the_list_says_that_nobody_sends(store: Store, folder: Path) -> None:
+    """Where something is due and no worker runs, it says so and how to start one, with the configuration."""
+    (folder / "notify.yaml").rename(folder / "my settings.yaml")
+    args = ("outbox", "list", "--config", "my settings.yaml")
+    assert "no worker" not in notify(*args).out
+    due = datetime.now(UTC) - timedelta(minutes=7)
+    store.enqueue([Entry(message=Sms(to=[f"+86{A}"], text=TEXT), way=Way("default"), due=due)])
+    assert notify(*args).out.endswith(
+        "Deliveries have been due for up to 7 min, and no worker is running: "
+        "`notify --config 'my settings.yaml' worker` sends them.\n"
+    )
+    facts = json.loads(notify(*args, "--json").out)
+    assert (facts["workers"], facts["unattended"], 420 <= facts["late"] < 500) == (0, True, True)
+    assert facts["untold"] == {"listeners": {"count": 0, "age": 0.0}}
+    store.enroll()
+    assert "no worker" not in notify(*args).out
+    facts = json.loads(notify(*args, "--json").out)
+    assert (facts["workers"], facts["unattended"]) == (1, False)
 
 
 def test_the_list_is_filtered(outbox: LocalGateway) -> None:

@@ -130,6 +130,13 @@ def test_an_unknown_account_of_a_webhook_is_a_fault() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["", "listeners"])
+def test_a_webhook_is_not_named_as_the_listeners_are(name: str) -> None:
+    """A name that stands for the listeners of a worker is a fault, because the two could not be told apart."""
+    (fault,) = faults(webhooks={name: {"url": "https://shop.example", "secrets": [SECRET]}})
+    assert "needs another name: this one is that of the listeners" in fault
+
+
 def test_an_unknown_event_of_a_webhook_is_a_fault() -> None:
     """Only what can be told."""
     webhook = {"url": "https://shop.example", "secrets": [SECRET], "events": ["delivered"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.cookies import SimpleCookie
 
@@ -22,6 +22,7 @@ from notify_core.settings import CreditSettings, SecretStr
 from notify_core.store import Store
 from notify_core.tokens import Tokens
 from tests.serve.house import PEOPLE, TOKEN, A, B, configuration, said, served
+from tests.store.letters import apply, inbound
 
 TEXT = "您的验证码：1439"
 
@@ -155,6 +156,29 @@ def test_an_empty_house(browser: Callable[..., requests.Response]) -> None:
     assert "Nothing has been sent yet." in page
     assert "No balance has been heard of yet." in page
     assert "Unreadable payloads" not in page
+
+
+def test_nobody_sends(browser: Callable[..., requests.Response], notifier: Notifier, store: Store) -> None:
+    """The page says so where something is due and no worker runs, and what to do; with a worker it counts it."""
+    remark = "<p>Deliveries have been due for up to 7 min, and no worker is running: <code>notify worker</code>"
+    assert remark not in browser().text
+    notifier.enqueue(Sms(to=A, text=TEXT), due=datetime.now(UTC) - timedelta(minutes=7))
+    assert remark in browser().text
+    store.enroll()
+    page = browser().text
+    assert "no worker is running" not in page
+    assert "<dt>workers</dt><dd>1</dd>" in page
+
+
+def test_what_is_still_to_be_told(browser: Callable[..., requests.Response], store: Store) -> None:
+    """What listeners and webhooks are still to be told of is counted for each; those who know all are not shown."""
+    assert "To be told" not in browser().text
+    apply(store, inbound(1), targets={"received": ["shop"]})
+    store.told([each.id for each in store.notices()])
+    page = browser().text
+    assert "To be told" in page
+    assert '<td>shop</td>\n<td class="number">1</td>' in page
+    assert "<td>listeners</td>" not in page
 
 
 def test_nothing_from_elsewhere(browser: Callable[..., requests.Response], notifier: Notifier) -> None:

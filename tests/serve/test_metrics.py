@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import requests
@@ -16,7 +17,10 @@ from notify_core.receiver import Receiver
 from notify_core.sandbox import LocalGateway
 from notify_core.serve import application
 from notify_core.settings import CreditSettings
-from tests.serve.house import HEADERS, A, B, box, said, served
+from notify_core.store import Store
+from tests.durable.test_webhooks import SECRET
+from tests.serve.house import HEADERS, A, B, box, configuration, said, served
+from tests.store.letters import apply, inbound
 
 Samples = dict[tuple[str, ...], float]
 
@@ -43,6 +47,9 @@ def test_an_empty_store(url: str) -> None:
         ("notify_deliveries", "sending"): 0,
         ("notify_deliveries", "in_doubt"): 0,
         ("notify_queue_late_seconds",): 0,
+        ("notify_workers",): 0,
+        ("notify_untold", "listeners"): 0,
+        ("notify_untold_age_seconds", "listeners"): 0,
         ("notify_payloads", "waiting"): 0,
         ("notify_payloads", "unreadable"): 0,
         ("notify_store_up",): 1,
@@ -75,6 +82,26 @@ def test_how_late_the_queue_is(url: str, notifier: Notifier) -> None:
     notifier.enqueue(Sms(to=A, text="明天九点"), via="clinic.xml", due=an_hour_ago)
     notifier.enqueue(Sms(to=B, text="明天九点"))
     assert 3600 <= samples(url)["notify_queue_late_seconds",] < 3700
+
+
+def test_how_many_workers_live(url: str, store: Store) -> None:
+    """Each worker that lives counts, of whatever process."""
+    for _ in range(2):
+        store.enroll()
+    assert samples(url)["notify_workers",] == 2
+
+
+def test_what_is_still_to_be_told(file: Path) -> None:
+    """Listeners and each webhook have their count and the age of the oldest, a webhook with nothing to hear too."""
+    hooks = {name: {"url": "https://shop.example", "secrets": [SECRET]} for name in ("shop", "quiet")}
+    settings = configuration(f"sqlite:///{file}") | {"webhooks": hooks}
+    with Notifier.from_mapping(settings) as notifier, served(application(notifier, None)) as url:
+        apply(notifier.outbox.store, inbound(1), targets={"received": ["shop"]})
+        found = samples(f"{url}/metrics")
+    counts = {target: found["notify_untold", target] for target in ("listeners", "shop", "quiet")}
+    assert counts == {"listeners": 1, "shop": 1, "quiet": 0}
+    assert found["notify_untold_age_seconds", "quiet"] == 0
+    assert 0 <= found["notify_untold_age_seconds", "shop"] < 60
 
 
 def test_without_the_extra(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

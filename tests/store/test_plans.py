@@ -66,6 +66,7 @@ def test_no_whole_table(sqlite_url: str, name: str) -> None:
         ("STALE", "notify_deliveries_expiry"),
         ("LAPSED", "notify_deliveries_sending"),
         ("SAID", "notify_messages_unwiped"),
+        ("NOTICES_UNTOLD", "notify_notices_due"),
         ("HELD", "notify_limit_holds_subject"),
         ("filtered[in_doubt]", "notify_deliveries_doubt"),
     ],
