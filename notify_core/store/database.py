@@ -6,7 +6,6 @@ lock, so that none has to be tried again. Readers have connections of their own 
 
 from __future__ import annotations
 
-import math
 import os
 import sqlite3
 import threading
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from notify_core.errors import MissingExtra, StoreError
 from notify_core.store import statements
@@ -28,8 +27,6 @@ from notify_core.store.trouble import UNOPENED, translated
 Synchronous = Literal["full", "normal"]
 BUSY = 30.0
 """Seconds for which a lock is waited for."""
-_IDLE = 1.0
-"""Seconds after which a connection to PostgreSQL is asked whether it still stands, before it is used again."""
 _PATIENCE = 0.008
 """Seconds for which SQLite itself waits for the write lock, before it is asked anew: it looks after 1, 2 and 5 ms, then
 ever more rarely, at last each 100 ms. With several processes who waits longest would then wait for seconds."""
@@ -222,32 +219,17 @@ def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Conne
             connect_args=arguments,
             hide_parameters=True,
             isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
             pool_size=8,
             max_overflow=24,  # for as many threads as send at once; transactions are short
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres", error.name or "psycopg") from error
     event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}",), busy))
-    event.listen(writer, "checkin", _returned)
-    event.listen(writer, "checkout", partial(_taken, writer.dialect))
     return _Connections(writer, writer.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 _OPENERS: dict[str, Callable[..., _Connections]] = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
-
-
-def _returned(_driver: Any, record: Any) -> None:
-    record.info["returned"] = time.monotonic()
-
-
-def _taken(dialect: Dialect, driver: Any, record: Any, _proxy: Any) -> None:
-    """Replace a connection whose server has gone. Only one that idled is asked: each question is a round trip."""
-    if time.monotonic() - record.info.get("returned", math.inf) < _IDLE:
-        return
-    try:
-        dialect.do_ping(driver)
-    except dialect.loaded_dbapi.Error as error:
-        raise DisconnectionError from error
 
 
 def _begin_immediate(busy: float, connection: Connection) -> None:

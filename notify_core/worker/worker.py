@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -102,20 +102,24 @@ class _Counter:
         return task
 
     @contextmanager
-    def giving_way(self, lane: tuple[Way, int]) -> Iterator[None]:
-        """Begin nothing less urgent meanwhile.
+    def paused(self) -> Iterator[None]:
+        """Begin nothing meanwhile.
 
-        Who claims needs Python's lock after each answer of the store, and would wait for it behind every sender.
+        Who asks the store for what is urgent needs Python's lock after each answer, and waits for it behind each
+        sender that is busy.
         """
-        with self._change:
-            self._paused = any(other[1] < lane[1] for other in (*self._waiting, *self._busy))
+        self._paused = True
         try:
             yield
         finally:
             with self._change:
-                if self._paused:
-                    self._paused = False
-                    self._change.notify_all()
+                self._paused = False
+                self._change.notify_all()
+
+    def is_less_urgent(self, lane: tuple[Way, int]) -> bool:
+        """Whether anything less urgent is being sent, or waits for a sender."""
+        with self._change:
+            return any(other[1] < lane[1] for other in (*self._waiting, *self._busy))
 
     def done(self, task: _Task) -> None:
         with self._change:
@@ -276,6 +280,7 @@ class Worker:
         self._ended = threading.Event()
         self._counter = _Counter(threads, self._bell.ring)
         self._portions: dict[tuple[Way, int], _Portion] = defaultdict(_Portion)
+        self._known: list[Lane] = []  # what was queued as the last round ended, good for one claim right after it
         self._strangers: set[Way] = set()
         self._duties: list[Duty] = []
         self._lease: Lease
@@ -340,11 +345,17 @@ class Worker:
         """Each lane once, the most urgent first of those that are queued when it is asked for."""
         seen: set[tuple[Way, int]] = set()
         while not self._stopping:
-            lane = next((lane for lane in self._store.lanes() if (lane.way, lane.priority) not in seen), None)
+            known, self._known = self._known or self._queued(), []
+            lane = next((lane for lane in known if (lane.way, lane.priority) not in seen), None)
             if lane is None:
+                self._known = known
                 return
             seen.add((lane.way, lane.priority))
             yield lane
+
+    def _queued(self) -> list[Lane]:
+        with self._counter.paused():
+            return self._store.lanes()
 
     def _claim(self, lane: Lane) -> float:
         if lane.wait > 0:
@@ -356,7 +367,7 @@ class Worker:
         plan = planned(partial(route.order, random.random))
         wait = route.quiet.waits(datetime.now(UTC)) if route.quiet else None
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
-        with self._counter.giving_way(key):
+        with self._counter.paused() if self._counter.is_less_urgent(key) else nullcontext():
             claim = self._store.claim(self._lease.worker, lane, most=portion.size, plan=plan, wait=wait)
         self._counter.put(list(_tasks(key, claim, route, now)))
         self._log_ended((*claim.expired, *claim.suppressed))
@@ -375,6 +386,8 @@ class Worker:
             return None
 
     def _wait(self, seconds: float) -> None:
+        if seconds:
+            self._known = []
         try:
             self._bell.wait(seconds)
         except StoreError as error:
