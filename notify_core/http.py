@@ -30,11 +30,19 @@ from requests.adapters import HTTPAdapter
 from requests.utils import check_header_validity, get_environ_proxies, requote_uri, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 from urllib3.util import Retry as Retries
 from urllib3.util import Timeout, parse_url
 
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.exchange import Reply
+from notify_core.hosts import connected
 from notify_core.settings import AccountSettings, is_loopback
 
 if TYPE_CHECKING:
@@ -144,7 +152,10 @@ def _certificate(causes: list[BaseException]) -> str:
 
 
 def refusal(status: int, raw: str, after: float | None = None) -> SendError | None:
-    """The verdict on an HTTP status: None for 2xx; 3xx, 4xx and 503 did not take the request; all else is in doubt.
+    """The verdict on an HTTP status: None for 2xx; 4xx, 503 and most of 3xx did not take the request; else in doubt.
+
+    302 and 303 are in doubt: 303 is the answer to a request that was carried out (RFC 9110 §15.4.4), and ASP.NET leads
+    to its error page by 302 when a page failed, whatever that had done by then (``customErrors``, ``defaultRedirect``).
 
     ``after`` is the delay in seconds that the gateway asked for.
     """
@@ -152,7 +163,8 @@ def refusal(status: int, raw: str, after: float | None = None) -> SendError | No
         return None
     if 300 <= status < 400:
         words = "the gateway answered with a redirect, which is not followed; check base_url"
-        return SendError(words, sent=Sent.NO, code=f"HTTP {status}", raw=raw)
+        sent = Sent.UNKNOWN if status in (302, 303) else Sent.NO
+        return SendError(words, sent=sent, code=f"HTTP {status}", raw=raw)
     if 400 <= status < 500 or status == 503:
         words = "the gateway did not take the request"
         return SendError(words, sent=Sent.NO, retry=Retry.LATER, after=after, code=f"HTTP {status}", raw=raw)
@@ -236,8 +248,11 @@ class _OneWrite:
     """A connection that writes a request with its body at once, where urllib3 writes the head first.
 
     A second write is a system call, a second TLS record, and with many threads another wait for the interpreter.
+    ``patience`` is the timer of the request.
     """
 
+    patience: Any
+    sock: Any
     _held: list[bytes] | None = None
 
     def request(self, *target: Any, **options: Any) -> None:
@@ -246,7 +261,20 @@ class _OneWrite:
             super().request(*target, **options)  # type: ignore[misc]
         finally:
             held, self._held = self._held, None
-        self.send(b"".join(held))
+        self._write(b"".join(held))
+
+    def _write(self, request: bytes) -> None:
+        """Write a request while an answer could be waited for: a picture by a slow line outlasts connect_timeout."""
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]
+        left = self.patience.read_timeout
+        if not left:
+            raise ConnectTimeoutError("the time was over before the request was written")
+        self.sock.settimeout(left)
+        try:
+            self.send(request)
+        except TimeoutError as error:
+            raise ReadTimeoutError(None, "", "the request was not taken in time") from error  # type: ignore[arg-type]
 
     def send(self, data: Any) -> None:
         if self._held is None:  # no part of a request, such as what a tunnel begins with
@@ -267,6 +295,21 @@ class _MarksConnecting:
             setattr(error, _CONNECTING, True)
             raise
 
+    def _new_conn(self) -> socket.socket:
+        """The socket, with what urllib3 raises where there is none."""
+        here: Any = self
+        try:
+            host = here._dns_host  # noqa: SLF001 - its ``host`` has lost the dot that ends a whole name
+            return connected(host, here.port, here.timeout, here.socket_options or ())
+        except UnicodeError:
+            raise LocationParseError("a host whose label is empty or too long") from None
+        except socket.gaierror as error:
+            raise NameResolutionError(here.host, here, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(here, "the host did not answer in time") from error
+        except OSError as error:
+            raise NewConnectionError(here, "the host did not take the connection") from error
+
 
 class _Connection(_OneWrite, _MarksConnecting, HTTPConnection):
     pass
@@ -280,6 +323,12 @@ class _DropsIdle:
     """A pool that closes a connection which idled for long rather than find out that the gateway has cut it."""
 
     keep_alive = 4.0
+
+    def _make_request(self, *target: Any, **options: Any) -> Any:
+        connection = target[0]
+        connection.patience = options["timeout"].clone()
+        connection.patience.start_connect()
+        return super()._make_request(*target, **options)  # type: ignore[misc]
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection = super()._get_conn(timeout)  # type: ignore[misc]
@@ -541,7 +590,7 @@ class Exchange:
             while chunk := response.read1(_CHUNK):
                 body += chunk
                 if len(body) > MOST_BYTES:
-                    raise UnreadableReply(f"the answer is longer than {MOST_BYTES} bytes", bytes(body[:MOST_BYTES]))
+                    raise UnreadableReply(f"the answer is longer than {MOST_BYTES:,} bytes", bytes(body[:MOST_BYTES]))
         except (OSError, urllib3.exceptions.HTTPError) as error:
             if not body:
                 raise

@@ -124,15 +124,15 @@ def test_an_unknown_exception_is_in_doubt() -> None:
     assert failure(RuntimeError("?")).sent is Sent.UNKNOWN
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 408, 413, 429, 499, 503])
+@pytest.mark.parametrize("status", [300, 301, 307, 308, 400, 401, 403, 404, 405, 408, 413, 429, 499, 503])
 def test_a_status_that_refuses_is_surely_not(status: int) -> None:
-    """3xx, 4xx and 503: the server or its proxy did not take the request."""
+    """Addresses that moved, 4xx and 503: the server or its proxy did not take the request."""
     error = refusal(status, "")
     assert error is not None
     assert (error.sent, error.scope, error.code) == (Sent.NO, Scope.TRANSPORT, f"HTTP {status}")
 
 
-@pytest.mark.parametrize("status", [100, 500, 501, 502, 504, 520, 599, 600, 999])
+@pytest.mark.parametrize("status", [100, 302, 303, 500, 501, 502, 504, 520, 599, 600, 999])
 def test_any_other_status_is_in_doubt(status: int) -> None:
     """What is neither 2xx nor a refusal may come from behind the gateway's acceptance."""
     error = refusal(status, "")
@@ -183,6 +183,23 @@ def test_a_connect_timeout_is_surely_not(open_session: OpenSession) -> None:
             session = open_session(f"http://127.0.0.1:{address[1]}", connect_timeout=0.05, read_timeout=5)
             error = verdict(session)
     words = f"no connection to 127.0.0.1:{address[1]} within connect_timeout"
+    assert (error.sent, str(error)) == (Sent.NO, words)
+
+
+def test_a_name_that_nobody_resolves_is_surely_not(open_session: OpenSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that is silent is waited for no longer than connect_timeout, and nothing was sent."""
+    silent = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def waits(host: str, port: int, family: int, kind: int, flags: int) -> Any:
+        return look_up(host, port, family, kind, flags=flags) if flags else silent.wait(30)
+
+    monkeypatch.setattr(socket, "getaddrinfo", waits)
+    try:
+        error = verdict(open_session("https://gateway.invalid", connect_timeout=0.05))
+    finally:
+        silent.set()
+    words = "the name of gateway.invalid:443 cannot be resolved; check base_url and DNS"
     assert (error.sent, str(error)) == (Sent.NO, words)
 
 
@@ -293,7 +310,7 @@ def test_plain_http_by_an_absolute_address_is_refused(open_session: OpenSession)
         exchange.post("http://gateway.invalid/soap", b"", "text/xml")
 
 
-@pytest.mark.parametrize("status", [404, 429, 403, 503, 302])
+@pytest.mark.parametrize("status", [404, 429, 403, 503, 301])
 def test_a_refusing_status_is_surely_not(open_session: OpenSession, gateway: Gateway, status: int) -> None:
     """A status that refuses is read from the socket, with its text."""
     gateway.script = [says(b"no", status, Location="https://elsewhere.invalid/")]
@@ -311,10 +328,10 @@ def test_retry_after_is_the_delay(open_session: OpenSession, gateway: Gateway) -
 # --- in doubt, on sockets --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("status", [302, 500, 502, 504])
 def test_a_failing_status_is_in_doubt(open_session: OpenSession, gateway: Gateway, status: int) -> None:
     """The gateway, or what stands behind its proxy, may have done its work before it failed."""
-    gateway.script = [says(b"<h1>oops</h1>", status)]
+    gateway.script = [says(b"<h1>oops</h1>", status, Location="/error.htm?aspxerrorpath=/sms.aspx")]
     assert verdict(open_session(gateway)).sent is Sent.UNKNOWN
 
 
@@ -330,6 +347,50 @@ def test_a_deadline_is_a_read_timeout(open_session: OpenSession, gateway: Gatewa
     """The time left for an operation bounds its waiting, below the account's own timeout."""
     gateway.script = [waits(gateway.stopping)]
     assert verdict(open_session(gateway), seconds=0.05).sent is Sent.UNKNOWN
+
+
+def takes_slowly(server: socket.socket, until: threading.Event) -> None:
+    """Take one connection, read nothing of it until the event or half a second, then all, and answer."""
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as stream:
+        until.wait(0.5)
+        headers = dict(line.decode().lower().split(":", 1) for line in iter(stream.readline, b"\r\n") if b":" in line)
+        if len(stream.read(int(headers["content-length"]))) == int(headers["content-length"]):
+            connection.sendall(head(200, {"Content-Length": "5"}) + b"taken")
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """The address of a gateway that takes its time before it takes more than the first kilobytes of a request."""
+    until = threading.Event()
+    with socket.socket() as server, ThreadPoolExecutor(1) as thread:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # before listening, to count for connections
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        thread.submit(takes_slowly, server, until)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        until.set()
+
+
+PICTURE = b"x" * 8_000_000
+"""More than the buffers of both ends hold."""
+
+
+def test_a_request_may_take_longer_than_connecting(open_session: OpenSession, slow: str) -> None:
+    """A picture by a slow line is no doubt: it has read_timeout, and not connect_timeout, to be taken."""
+    exchange = open_session(slow, connect_timeout=0.1, read_timeout=10).exchange()
+    assert exchange.post("/send", PICTURE, "image/png").body == b"taken"
+
+
+@pytest.mark.parametrize(("timeout", "deadline"), [(0.1, None), (10, 0.1)], ids=["read_timeout", "deadline"])
+def test_a_request_that_is_not_taken_in_time_is_in_doubt(
+    open_session: OpenSession, slow: str, timeout: float, deadline: float | None
+) -> None:
+    """A gateway that stops reading is waited for as one that does not answer."""
+    exchange = open_session(slow, read_timeout=timeout).exchange(deadline)
+    with pytest.raises(SendError) as caught:
+        exchange.post("/send", PICTURE, "image/png")
+    assert (caught.value.sent, str(caught.value)) == (Sent.UNKNOWN, "no answer within read_timeout")
 
 
 @pytest.mark.parametrize("act", [cut(), reset], ids=["cut", "reset"])
