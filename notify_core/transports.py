@@ -134,7 +134,8 @@ class Path:
         self._bound_send(message)
         most = self.account.settings.max_segments
         if (count := self.segments(message)) > most:
-            raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}{self._room(message)}")
+            words = f"the text is {count} segments long; account {self.account.name!r} takes {most}"
+            raise InvalidMessage(words + self._room(message))
         if self._check is not None:
             self._ask_check(self._check, message)
         return count

@@ -226,7 +226,7 @@ def test_an_mms_carries_its_files(gateway: LocalGateway, folder: Path) -> None:
         (["--to", A], "give what to say, once"),
         (["--to", A, "--text", TEXT, "--template", "otp"], "give what to say, once"),
         (["--to", A, "--text", ""], "`text` is empty"),
-        (["--to", A, "--text", "长" * 2000], "30 segments long; clinic.json takes 15, about 1,005 characters"),
+        (["--to", A, "--text", "长" * 2000], "30 segments long; account 'clinic' takes 15, about 1,005 characters"),
         (
             ["--to", A, "--text", TEXT, "--via", "clinic.ensms"],
             "notify.yaml:4: accounts.clinic: clinic.ensms",

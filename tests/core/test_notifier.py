@@ -81,7 +81,9 @@ def test_a_past_time_is_refused(gateway: Gateway, open_notifier: OpenNotifier) -
 def test_no_route_is_named_nor_default(gateway: Gateway) -> None:
     """A configuration without routes can be asked, and sends by named paths only."""
     with Notifier.from_mapping({**configuration({"clinic": gateway}), "routes": {}}) as notifier:
-        with pytest.raises(InvalidMessage, match=r"^no route 'default'$"):
+        with pytest.raises(
+            InvalidMessage, match=r"^no route 'default': add `default:` under `routes:`, or name one path$"
+        ):
             notifier.send(OTP)
         assert notifier.send(OTP, via="clinic.json").accepted
 
