@@ -27,7 +27,7 @@ from notify_core.exchange import Http, Reply, Request
 from notify_core.http import Exchange, Session
 from notify_core.limits import SlidingLimits
 from notify_core.messages import Accepted, Balance, Inbound, Message, Mms, Push, Report, Sms, Submission
-from notify_core.plugins import Plugins, Transport, of_type
+from notify_core.plugins import CAPABILITIES, Plugins, Transport, of_type
 from notify_core.redaction import Redactor, located
 from notify_core.segments import room, segments, signed
 from notify_core.settings import AccountSettings
@@ -260,7 +260,7 @@ class Path:
 
     def _hook(self, name: str) -> Callable[..., Any]:
         if name not in self.transport.hooks:
-            raise Unsupported(f"{self.name} has no {name}; it has {', '.join(self.capabilities)}")
+            raise Unsupported(f"{self.name} cannot {CAPABILITIES[name]}; it has {', '.join(self.capabilities)}")
         return self.transport.hooks[name]
 
     def _ask(
@@ -366,7 +366,7 @@ class Paths:
         own = [path for path in self if path.account.name == account and hook in path.transport.hooks]
         order = {name: number for number, name in enumerate(dict.fromkeys(self._preferred))}
         if not own:
-            raise Unsupported(f"no transport of account {account!r} has {hook}")
+            raise Unsupported(f"no transport of account {account!r} can {CAPABILITIES[hook]}")
         own.sort(key=lambda path: (path.purse is not path.account.purse, order.get(path.name, len(order))))
         return self[next((path.name for path in own if not path.problem), own[0].name)]
 

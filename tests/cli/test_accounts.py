@@ -51,7 +51,7 @@ def test_what_a_path_cannot_do_is_misuse() -> None:
     """A path that is asked for what it does not have ends with 2 and what it has."""
     ended = notify("inbound", "clinic.mms")
     assert ended.code == 2
-    assert "clinic.mms has no inbound; it has" in ended.err
+    assert "clinic.mms cannot fetch inbound messages; it has" in ended.err
 
 
 def test_reports_are_handed_over_whole(gateway: LocalGateway) -> None:
