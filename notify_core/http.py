@@ -165,6 +165,9 @@ def refusal(status: int, raw: str, after: float | None = None) -> SendError | No
         words = "the gateway answered with a redirect, which is not followed; check base_url"
         sent = Sent.UNKNOWN if status in (302, 303) else Sent.NO
         return SendError(words, sent=sent, code=f"HTTP {status}", raw=raw)
+    if status == 413:
+        words = "the request is too large for the gateway"
+        return SendError(words, sent=Sent.NO, code=f"HTTP {status}", raw=raw)
     if 400 <= status < 500 or status == 503:
         words = "the gateway did not take the request"
         return SendError(words, sent=Sent.NO, retry=Retry.LATER, after=after, code=f"HTTP {status}", raw=raw)

@@ -319,6 +319,13 @@ def test_a_refusing_status_is_surely_not(open_session: OpenSession, gateway: Gat
     assert len(gateway.received) == 1
 
 
+def test_what_is_too_large_is_not_tried_again(open_session: OpenSession, gateway: Gateway) -> None:
+    """A request does not become smaller by waiting; another path may take it."""
+    gateway.script = [says(b"", 413)]
+    error = verdict(open_session(gateway))
+    assert (error.sent, error.scope, error.retry) == (Sent.NO, Scope.TRANSPORT, Retry.NEVER)
+
+
 def test_retry_after_is_the_delay(open_session: OpenSession, gateway: Gateway) -> None:
     """A gateway that says when to come back is believed."""
     gateway.script = [says(b"", 429, Retry_After="120")]
