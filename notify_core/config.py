@@ -31,7 +31,7 @@ from pydantic_core import CoreSchema
 
 from notify_core.errors import ConfigError, Fault, MissingExtra, nearest
 from notify_core.names import account_of, provider_of
-from notify_core.plugins import PluginError, Plugins, assemble, installed, load, load_module
+from notify_core.plugins import CAPABILITIES, PluginError, Plugins, assemble, installed, load, load_module
 from notify_core.settings import AccountSettings, Duration, Strict, Token, address_problem
 from notify_core.templates import Templates
 from notify_core.yaml import Document, Place, read
@@ -515,9 +515,11 @@ class _Check:
         for name, account in accounts.items():
             own = [each for each in plugins.transports.values() if each.provider == account.provider]
             able = {hook for transport in own for hook in transport.hooks}
-            for key, hook, words in _duties(account):
+            for key, hook in _duties(account):
                 if own and hook not in able:
-                    self._document.fault(("accounts", name, *key), f"no transport of {account.provider} {words}")
+                    self._document.fault(
+                        ("accounts", name, *key), f"no transport of {account.provider} can {CAPABILITIES[hook]}"
+                    )
 
     def _check_webhooks(self) -> None:
         accounts = self._mapping("accounts")
@@ -585,16 +587,16 @@ class _Check:
         return f"; found {_IN_ADDRESS.sub('***', value)!r}"
 
 
-def _duties(account: AccountSettings) -> Iterator[tuple[Place, str, str]]:
-    """What an account's settings want beside sending: where they say so, the hook that it takes, and what that does."""
+def _duties(account: AccountSettings) -> Iterator[tuple[Place, str]]:
+    """What an account's settings want beside sending: where they say so, and the hook that it takes."""
     if account.pull and account.pull.reports is not None:
-        yield ("pull", "reports"), "status", "can fetch reports"
+        yield ("pull", "reports"), "status"
     if account.pull and account.pull.inbound is not None:
-        yield ("pull", "inbound"), "inbound", "can fetch inbound messages"
+        yield ("pull", "inbound"), "inbound"
     if account.push:
-        yield ("push",), "push", "can read what a gateway pushes"
+        yield ("push",), "push"
     if account.credit.every is not None:
-        yield ("credit", "every"), "balance", "can ask for the balance"
+        yield ("credit", "every"), "balance"
 
 
 # Where an address may hold a password that does not belong there: before the host, and in its query.

@@ -26,8 +26,18 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from notify_core.exchange import Reply
+from notify_core.hosts import connected
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -127,8 +137,11 @@ class _OneWrite:
     """A connection that writes a request with its body at once, where urllib3 writes the head first.
 
     A second write is a system call, a second TLS record, and with many threads another wait for the interpreter.
+    ``patience`` is the timer of the request.
     """
 
+    patience: Any
+    sock: Any
     _held: list[bytes] | None = None
 
     def request(self, *target: Any, **options: Any) -> None:
@@ -137,7 +150,20 @@ class _OneWrite:
             super().request(*target, **options)  # type: ignore[misc]
         finally:
             held, self._held = self._held, None
-        self.send(b"".join(held))
+        self._write(b"".join(held))
+
+    def _write(self, request: bytes) -> None:
+        """Write a request while an answer could be waited for: a picture by a slow line outlasts connect_timeout."""
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]
+        left = self.patience.read_timeout
+        if not left:
+            raise ConnectTimeoutError("the time was over before the request was written")
+        self.sock.settimeout(left)
+        try:
+            self.send(request)
+        except TimeoutError as error:
+            raise ReadTimeoutError(None, "", "the request was not taken in time") from error  # type: ignore[arg-type]
 
     def send(self, data: Any) -> None:
         if self._held is None:  # no part of a request, such as what a tunnel begins with
@@ -158,22 +184,40 @@ class _MarksConnecting:
             setattr(error, CONNECTING, True)
             raise
 
+    def _new_conn(self) -> socket.socket:
+        """The socket, with what urllib3 raises where there is none."""
+        here: Any = self
+        try:
+            host = here._dns_host  # noqa: SLF001 - its ``host`` has lost the dot that ends a whole name
+            return connected(host, here.port, here.timeout, here.socket_options or ())
+        except UnicodeError:
+            raise LocationParseError("a host whose label is empty or too long") from None
+        except socket.gaierror as error:
+            raise NameResolutionError(here.host, here, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(here, "the host did not answer in time") from error
+        except OSError as error:
+            raise NewConnectionError(here, "the host did not take the connection") from error
+
 
 class _Stands:
     """A connection that stands already can be asked without the library."""
 
-    sock: socket.socket
+    sock: Any
     close: Callable[[], None]
     _ends = 0.0
 
     def ask(self, request: bytes, seconds: float) -> bytes:
-        """Write a whole request: the first bytes of its answer, none where the connection was cut."""
+        """Write a whole request within so many seconds: the first bytes of its answer, none where it was cut."""
         self._ends = time.monotonic() + seconds
         if self.sock.gettimeout() != seconds:
             self.sock.settimeout(seconds)
         with suppress(BrokenPipeError, ConnectionResetError):  # what came before that may say why
             self.sock.sendall(request)
-        return self.sock.recv(_CHUNK)
+        if len(request) > _CHUNK:  # no system call for a short one, which is gone at once
+            self.sock.settimeout(max(self._ends - time.monotonic(), 0.001))
+        first: bytes = self.sock.recv(_CHUNK)
+        return first
 
     def answer(self, came: bytes, method: str) -> urllib3.HTTPResponse:
         """The answer that begins with what ``came``, as urllib3 has it: its body is still to be read."""
@@ -216,6 +260,12 @@ class _Keeps:
 
     keep_alive = 4.0
 
+    def _make_request(self, *target: Any, **options: Any) -> Any:
+        connection = target[0]
+        connection.patience = options["timeout"].clone()
+        connection.patience.start_connect()
+        return super()._make_request(*target, **options)  # type: ignore[misc]
+
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection = super()._get_conn(timeout)  # type: ignore[misc]
         idle_since = getattr(connection, "idle_since", None)
@@ -246,10 +296,10 @@ class _Keeps:
 def _told(error: BaseException, pool: Any) -> BaseException:
     """The error of urllib3 that its own way would have raised, without the address."""
     if isinstance(error, TimeoutError):
-        return urllib3.exceptions.ReadTimeoutError(pool, "", "no answer in time")
+        return ReadTimeoutError(pool, "", "no answer in time")
     if isinstance(error, ssl.SSLError):
-        return urllib3.exceptions.SSLError(error)
-    return urllib3.exceptions.ProtocolError("the connection failed", error)
+        return SSLError(error)
+    return ProtocolError("the connection failed", error)
 
 
 def standing(pool: Any) -> Any:

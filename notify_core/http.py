@@ -136,7 +136,10 @@ def _certificate(causes: list[BaseException]) -> str:
 
 
 def refusal(status: int, raw: str, after: float | None = None) -> SendError | None:
-    """The verdict on an HTTP status: None for 2xx; 3xx, 4xx and 503 did not take the request; all else is in doubt.
+    """The verdict on an HTTP status: None for 2xx; 4xx, 503 and most of 3xx did not take the request; else in doubt.
+
+    302 and 303 are in doubt: 303 is the answer to a request that was carried out (RFC 9110 §15.4.4), and ASP.NET leads
+    to its error page by 302 when a page failed, whatever that had done by then (``customErrors``, ``defaultRedirect``).
 
     ``after`` is the delay in seconds that the gateway asked for.
     """
@@ -144,6 +147,10 @@ def refusal(status: int, raw: str, after: float | None = None) -> SendError | No
         return None
     if 300 <= status < 400:
         words = "the gateway answered with a redirect, which is not followed; check base_url"
+        sent = Sent.UNKNOWN if status in (302, 303) else Sent.NO
+        return SendError(words, sent=sent, code=f"HTTP {status}", raw=raw)
+    if status == 413:
+        words = "the request is too large for the gateway"
         return SendError(words, sent=Sent.NO, code=f"HTTP {status}", raw=raw)
     if 400 <= status < 500 or status == 503:
         words = "the gateway did not take the request"
@@ -419,7 +426,7 @@ class Exchange:
             while chunk := response.read1(_CHUNK):
                 body += chunk
                 if len(body) > MOST_BYTES:
-                    raise UnreadableReply(f"the answer is longer than {MOST_BYTES} bytes", bytes(body[:MOST_BYTES]))
+                    raise UnreadableReply(f"the answer is longer than {MOST_BYTES:,} bytes", bytes(body[:MOST_BYTES]))
         except (OSError, urllib3.exceptions.HTTPError) as error:
             if not body:
                 raise

@@ -298,7 +298,8 @@ class Notifier:
             return Route(via, (self.paths[via],))
         name = route or "default"
         if name not in self.routes:
-            raise InvalidMessage(f"no route {name!r}{nearest(name, self.routes)}")
+            known = nearest(name, self.routes) or f": add `{name}:` under `routes:`, or name one path"
+            raise InvalidMessage(f"no route {name!r}{known}")
         return self.routes[name]
 
     def _route(self, name: str) -> Route:

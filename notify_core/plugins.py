@@ -28,8 +28,16 @@ from notify_core.messages import Accepted, Submission
 from notify_core.redaction import located
 
 GROUP = "notify"
-CAPABILITIES = ("send", "balance", "status", "inbound", "push", "change_password", "sandbox")
-"""The hooks whose presence is a capability, in the order in which they are shown."""
+CAPABILITIES = {
+    "send": "send",
+    "balance": "ask for the balance",
+    "status": "fetch reports",
+    "inbound": "fetch inbound messages",
+    "push": "read what a gateway pushes",
+    "change_password": "change the password",
+    "sandbox": "play its gateway",
+}
+"""The hooks whose presence is a capability, in the order in which they are shown, and what each lets a transport do."""
 EVENTS = frozenset(
     {"sent", "attempted", "failed_over", "in_doubt", "reported", "received", "balance_low", "balance_recovered"}
 )

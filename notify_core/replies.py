@@ -42,7 +42,7 @@ class ReplyText:
         Raises ``UnreadableReply`` for more than ``most`` bytes, and for nothing but blanks.
         """
         if len(payload) > most:
-            raise UnreadableReply(f"the reply has {len(payload)} bytes; more than {most} are not read", payload)
+            raise UnreadableReply(f"the reply has {len(payload):,} bytes; more than {most:,} are not read", payload)
         raw = decoded(payload, charset).strip(_BLANKS)
         if not raw:
             raise UnreadableReply("the reply is empty", payload)
@@ -53,7 +53,7 @@ class ReplyText:
         try:
             return from_json(self.raw)
         except json.JSONDecodeError as error:
-            why = f"the reply is broken JSON: {error.msg} at character {error.pos}"
+            why = f"the reply is broken JSON: {error.msg.removesuffix(' at')} at character {error.pos}"
         except RecursionError:
             why = "the reply is nested too deeply"
         raise self.unreadable(why)

@@ -192,7 +192,7 @@ class _Walk:
     unfit: list[InvalidMessage] = field(default_factory=list)
     barred: set[str] = field(default_factory=set)  # accounts that are of no use for this message any more
     barred_numbers: set[tuple[str, str]] = field(default_factory=set)  # (account, recipient)
-    segments: int = 0
+    segments: int = 0  # by the path that is tried: signatures differ
     stopped: bool = False  # nobody can note any more where it goes, so it goes nowhere
     previous: tuple[Path, SendError] | None = None
 
@@ -251,7 +251,7 @@ class _Walk:
         for reason in fit.refused:
             refused = SendError(str(reason), sent=Sent.NO, scope=Scope.RECIPIENT, code="recipient")
             self._bar(path, [number for number in reason.recipients if number in self.pending], refused)
-        self.segments = self.segments or fit.segments
+        self.segments = fit.segments
         return fit.recipients
 
     def _without_credit(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> bool:
@@ -396,7 +396,8 @@ class _Walk:
             path.breaker.succeeded()
         if error.scope in (Scope.ACCOUNT, Scope.PROVIDER):
             self.barred.add(path.account.name)
-        self.pending.update(dict.fromkeys(worded.to, error))
+        if error.scope is not Scope.RECIPIENT:  # else it is about some of them, and they are barred
+            self.pending.update(dict.fromkeys(worded.to, error))
 
     def _doubted(self, path: Path, worded: Message, recipients: tuple[str, ...], error: SendError) -> None:
         self.journal.spend(path, recipients, said(worded))
@@ -447,7 +448,7 @@ class _Walk:
             route=self.route.name,
             deliveries=tuple(self.done.get(number) or self._unsent(number) for number in self.message.to),
             attempts=tuple(self.attempts),
-            segments=self.segments,
+            segments=next((each.segments for each in self.attempts if each.state is State.ACCEPTED), self.segments),
         )
 
     def _unsent(self, number: str) -> Delivery:

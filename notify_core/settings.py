@@ -210,9 +210,9 @@ class AccountSettings(Strict):
     segment_alphabet: Literal["ucs2", "gsm7"] = "ucs2"
     """How the provider counts segments: always 70/67 characters, or 160/153 where GSM-7 can write the text."""
     connect_timeout: Duration = 3.0
-    """How long a connection may take to be made."""
+    """How long a connection may take to be made: the look-up of the name, all addresses that it has, TLS."""
     read_timeout: Duration = 30.0
-    """How long the gateway may take to answer; after that the message is in doubt."""
+    """How long the gateway may take to read the request, and then to answer; after that the message is in doubt."""
     keep_alive: Duration = 4.0
     """How long an idle connection is kept. Shorter than the gateway keeps it, so that none is found cut."""
     connections: int = Field(default=64, ge=1)

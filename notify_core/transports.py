@@ -27,7 +27,7 @@ from notify_core.exchange import Http, Reply, Request
 from notify_core.http import Exchange, Session
 from notify_core.limits import SlidingLimits
 from notify_core.messages import Accepted, Balance, Inbound, Message, Mms, Push, Report, Sms, Submission
-from notify_core.plugins import Plugins, Transport, of_type
+from notify_core.plugins import CAPABILITIES, Plugins, Transport, of_type
 from notify_core.redaction import Redactor, located
 from notify_core.segments import room, segments, signed
 from notify_core.settings import AccountSettings
@@ -134,7 +134,8 @@ class Path:
         self._bound_send(message)
         most = self.account.settings.max_segments
         if (count := self.segments(message)) > most:
-            raise InvalidMessage(f"the text is {count} segments long; {self.name} takes {most}{self._room(message)}")
+            words = f"the text is {count} segments long; account {self.account.name!r} takes {most}"
+            raise InvalidMessage(words + self._room(message))
         if self._check is not None:
             self._ask_check(self._check, message)
         return count
@@ -259,7 +260,7 @@ class Path:
 
     def _hook(self, name: str) -> Callable[..., Any]:
         if name not in self.transport.hooks:
-            raise Unsupported(f"{self.name} has no {name}; it has {', '.join(self.capabilities)}")
+            raise Unsupported(f"{self.name} cannot {CAPABILITIES[name]}; it has {', '.join(self.capabilities)}")
         return self.transport.hooks[name]
 
     def _ask(
@@ -365,7 +366,7 @@ class Paths:
         own = [path for path in self if path.account.name == account and hook in path.transport.hooks]
         order = {name: number for number, name in enumerate(dict.fromkeys(self._preferred))}
         if not own:
-            raise Unsupported(f"no transport of account {account!r} has {hook}")
+            raise Unsupported(f"no transport of account {account!r} can {CAPABILITIES[hook]}")
         own.sort(key=lambda path: (path.purse is not path.account.purse, order.get(path.name, len(order))))
         return self[next((path.name for path in own if not path.problem), own[0].name)]
 

@@ -131,6 +131,7 @@ _ADVICE_BY_STATUS = {
     "HTTP 401": "Check account and password, and with the provider whether this machine's IP address is bound",
     "HTTP 403": "Check base_url, and with the provider whether this machine's IP address is bound to the account",
     "HTTP 404": "Check base_url: there is no such address at this gateway",
+    "HTTP 413": "Make the parts smaller, or set max_recipients lower",
 }
 """What a status of HTTP says that trying again does not change."""
 

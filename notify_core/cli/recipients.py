@@ -71,7 +71,7 @@ def _all_e164(given: Iterable[tuple[str, str]], region: str) -> list[str]:
         try:
             found[e164(text.strip(), region)] = None
         except InvalidMessage as error:
-            faults.append(f"{place}: {error}")
+            faults.append(f"{place}: {error}" if text.strip() else f"{place}: a number is empty: leave it out")
     if faults:
         more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
         raise Misuse("\n".join([*faults[:_SHOWN], *more, f"{_counted(len(faults))}; nothing was sent"]))

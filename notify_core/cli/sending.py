@@ -134,6 +134,7 @@ class _Order:
         with terminal.busy("reading the recipients") if self.to_file else nullcontext():
             ready = message(recipients.numbers(self.to, self.to_file, config.default_region))
         with Notifier(config) as notifier:
+            self._check_kind(notifier, ready.kind)
             if dry_run:
                 outcome.tell_estimate(notifier.estimate(ready, route=self.route, via=self.via), as_json=as_json)
                 return
@@ -143,6 +144,15 @@ class _Order:
             result = self._sent(notifier, ready, follower, as_json=as_json)
         outcome.tell(result, as_json=as_json)
         raise typer.Exit(outcome.code(result))
+
+    def _check_kind(self, notifier: Notifier, kind: str) -> None:
+        """Raise ``Misuse`` for a route without a path for such messages, naming the paths that there are for them."""
+        way = notifier.routes.get(self.route or "default")
+        if self.via or way is None or any(kind in path.transport.carries for path in way.paths):
+            return
+        able = [path.name for path in notifier.paths if kind in path.transport.carries and not path.problem]
+        instead = f": name another route, or --via {' or '.join(able)}" if able else ""
+        raise Misuse(f"no path of route {way.name!r} carries {kind}{instead}")
 
     def _enqueue(self, notifier: Notifier, message: Message, *, as_json: bool) -> None:
         """Put it into the outbox, and say where it can be followed."""

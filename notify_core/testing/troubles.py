@@ -106,8 +106,8 @@ TROUBLES = (
     _once(_cut(f"huge-body:size={MOST_BYTES + 1}")),
     _once(_slow("delay-after:seconds=60")),
     _once(_slow("slow-drip:seconds=0.02", lambda reply: len(reply.body) > 1)),
-    *(_once(_status(status, Sent.NO)) for status in (302, 400, 403, 404, 429, 503)),
-    *(_once(_status(status, Sent.UNKNOWN)) for status in (500, 502, 504)),
+    *(_once(_status(status, Sent.NO)) for status in (301, 400, 403, 404, 429, 503)),
+    *(_once(_status(status, Sent.UNKNOWN)) for status in (302, 500, 502, 504)),
     _once(_echo(500)),
 )
 """Everything that must not send a message twice, nor lose one."""

@@ -135,6 +135,8 @@ def _service(client: Any, version: str) -> tuple[str, Any]:
     from zeep.wsdl.bindings import Soap11Binding, Soap12Binding
 
     wanted = {"1.1": Soap11Binding, "1.2": Soap12Binding}[version]
+    if not client.wsdl.services:
+        raise ValueError("it offers no service: is it a page of something else?")
     for service in client.wsdl.services.values():
         for port in service.ports.values():
             operation = port.binding.get(_OPERATION)

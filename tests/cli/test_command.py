@@ -121,6 +121,7 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         ({"retry": Retry.LATER, "code": "HTTP 401"}, "It broke (HTTP 401). Check account and password"),
         ({"retry": Retry.LATER, "code": "HTTP 403"}, "It broke (HTTP 403). Check base_url, and with the provider"),
         ({"retry": Retry.LATER, "code": "HTTP 404"}, "It broke (HTTP 404). Check base_url"),
+        ({"code": "HTTP 413"}, "It broke (HTTP 413). Make the parts smaller"),
         ({"retry": Retry.LATER, "code": "HTTP 403", "after": 9.0}, "It broke (HTTP 403). Try again in 9 s."),
     ],
 )

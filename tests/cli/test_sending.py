@@ -224,14 +224,15 @@ def test_an_mms_carries_its_files(gateway: LocalGateway, folder: Path) -> None:
         (["--text", TEXT], "give the recipients"),
         (["--to", A, "--to-file", "to.txt", "--text", TEXT], "give the recipients"),
         (["--to", A], "give what to say, once"),
+        (["--to", f"{A},", "--text", TEXT], "--to: a number is empty: leave it out"),
         (["--to", A, "--text", TEXT, "--template", "otp"], "give what to say, once"),
         (["--to", A, "--text", ""], "`text` is empty"),
-        (["--to", A, "--text", "长" * 2000], "30 segments long; clinic.json takes 15, about 1,005 characters"),
+        (["--to", A, "--text", "长" * 2000], "30 segments long; account 'clinic' takes 15, about 1,005 characters"),
         (
             ["--to", A, "--text", TEXT, "--via", "clinic.ensms"],
             "notify.yaml:4: accounts.clinic: clinic.ensms",
         ),
-        (["--to", "", "--text", TEXT], "is not a phone number"),
+        (["--to", "", "--text", TEXT], "a number is empty"),
         (["--to", "123", "--text", TEXT], "is not a valid phone number"),
         (["--to", "010-8888-6666", "--text", TEXT], "is a landline"),
         (["--to", A, "--text", TEXT, "--ext", "123456"], "at most 5"),
@@ -274,7 +275,10 @@ def test_bad_input_ends_with_2_and_says_what_to_write(
         (["--subject", "照片", "nowhere.jpg"], "cannot read nowhere.jpg"),
         (["--subject", "照片"], "Missing argument"),
         (["picture.jpg"], "Missing option '--subject'"),
-        (["--subject", "照片", "picture.jpg"], "clinic.json carries no mms"),
+        (
+            ["--subject", "照片", "picture.jpg"],
+            "no path of route 'default' carries mms: name another route, or --via clinic.mms",
+        ),
     ],
 )
 def test_an_mms_that_cannot_be_ends_with_2(gateway: LocalGateway, folder: Path, args: list[str], words: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import requests
@@ -140,15 +140,15 @@ def test_an_unknown_exception_is_in_doubt() -> None:
     assert failure(RuntimeError("?")).sent is Sent.UNKNOWN
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 405, 408, 413, 429, 499, 503])
+@pytest.mark.parametrize("status", [300, 301, 307, 308, 400, 401, 403, 404, 405, 408, 413, 429, 499, 503])
 def test_a_status_that_refuses_is_surely_not(status: int) -> None:
-    """3xx, 4xx and 503: the server or its proxy did not take the request."""
+    """Addresses that moved, 4xx and 503: the server or its proxy did not take the request."""
     error = refusal(status, "")
     assert error is not None
     assert (error.sent, error.scope, error.code) == (Sent.NO, Scope.TRANSPORT, f"HTTP {status}")
 
 
-@pytest.mark.parametrize("status", [100, 500, 501, 502, 504, 520, 599, 600, 999])
+@pytest.mark.parametrize("status", [100, 302, 303, 500, 501, 502, 504, 520, 599, 600, 999])
 def test_any_other_status_is_in_doubt(status: int) -> None:
     """What is neither 2xx nor a refusal may come from behind the gateway's acceptance."""
     error = refusal(status, "")
@@ -199,6 +199,23 @@ def test_a_connect_timeout_is_surely_not(open_session: OpenSession) -> None:
             session = open_session(f"http://127.0.0.1:{address[1]}", connect_timeout=0.05, read_timeout=5)
             error = verdict(session)
     words = f"no connection to 127.0.0.1:{address[1]} within connect_timeout"
+    assert (error.sent, str(error)) == (Sent.NO, words)
+
+
+def test_a_name_that_nobody_resolves_is_surely_not(open_session: OpenSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that is silent is waited for no longer than connect_timeout, and nothing was sent."""
+    silent = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def waits(host: str, port: int, family: int, kind: int, flags: int) -> Any:
+        return look_up(host, port, family, kind, flags=flags) if flags else silent.wait(30)
+
+    monkeypatch.setattr(socket, "getaddrinfo", waits)
+    try:
+        error = verdict(open_session("https://gateway.invalid", connect_timeout=0.05))
+    finally:
+        silent.set()
+    words = "the name of gateway.invalid:443 cannot be resolved; check base_url and DNS"
     assert (error.sent, str(error)) == (Sent.NO, words)
 
 
@@ -309,13 +326,20 @@ def test_plain_http_by_an_absolute_address_is_refused(open_session: OpenSession)
         exchange.post("http://gateway.invalid/soap", b"", "text/xml")
 
 
-@pytest.mark.parametrize("status", [404, 429, 403, 503, 302])
+@pytest.mark.parametrize("status", [404, 429, 403, 503, 301])
 def test_a_refusing_status_is_surely_not(any_session: OpenSession, gateway: Gateway, status: int) -> None:
     """A status that refuses is read from the socket, with its text."""
     gateway.script = [says(b"no", status, Location="https://elsewhere.invalid/")]
     error = verdict(any_session(gateway))
     assert (error.sent, error.code, error.raw) == (Sent.NO, f"HTTP {status}", "no")
     assert len(gateway.received) == 1
+
+
+def test_what_is_too_large_is_not_tried_again(any_session: OpenSession, gateway: Gateway) -> None:
+    """A request does not become smaller by waiting; another path may take it."""
+    gateway.script = [says(b"", 413)]
+    error = verdict(any_session(gateway))
+    assert (error.sent, error.scope, error.retry) == (Sent.NO, Scope.TRANSPORT, Retry.NEVER)
 
 
 def test_retry_after_is_the_delay(any_session: OpenSession, gateway: Gateway) -> None:
@@ -327,10 +351,10 @@ def test_retry_after_is_the_delay(any_session: OpenSession, gateway: Gateway) ->
 # --- in doubt, on sockets --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("status", [302, 500, 502, 504])
 def test_a_failing_status_is_in_doubt(any_session: OpenSession, gateway: Gateway, status: int) -> None:
     """The gateway, or what stands behind its proxy, may have done its work before it failed."""
-    gateway.script = [says(b"<h1>oops</h1>", status)]
+    gateway.script = [says(b"<h1>oops</h1>", status, Location="/error.htm?aspxerrorpath=/sms.aspx")]
     assert verdict(any_session(gateway)).sent is Sent.UNKNOWN
 
 
@@ -346,6 +370,64 @@ def test_a_deadline_is_a_read_timeout(any_session: OpenSession, gateway: Gateway
     """The time left for an operation bounds its waiting, below the account's own timeout."""
     gateway.script = [waits(gateway.stopping)]
     assert verdict(any_session(gateway), seconds=0.3).sent is Sent.UNKNOWN
+
+
+def takes_slowly(server: socket.socket, until: threading.Event) -> None:
+    """Take one connection; answer what is short at once, and of what is long, which ends it, read half a second late."""
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as stream:
+        length = 1
+        while 0 < length < len(PICTURE):
+            length = length_of_next(stream)
+            until.wait(0.5 if length == len(PICTURE) else 0)
+            if len(stream.read(length)) == length:
+                connection.sendall(head(200, {"Content-Length": "5"}) + b"taken")
+
+
+def length_of_next(stream: BinaryIO) -> int:
+    """How long the body of the next request is, which begins now; 0 where there is none."""
+    length = 0
+    while (line := stream.readline()) not in (b"", b"\r\n"):
+        name, _, value = line.decode().partition(":")
+        length = int(value) if name.lower() == "content-length" else length
+    return length
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """The address of a gateway that takes its time before it takes more than the first kilobytes of a request."""
+    until = threading.Event()
+    with socket.socket() as server, ThreadPoolExecutor(1) as thread:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # before listening, to count for connections
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        thread.submit(takes_slowly, server, until)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        until.set()
+
+
+PICTURE = b"x" * 8_000_000
+"""More than the buffers of both ends hold."""
+
+
+def test_a_request_may_take_longer_than_connecting(open_session: OpenSession, slow: str) -> None:
+    """A picture by a slow line is no doubt: it has read_timeout, and not connect_timeout, to be taken."""
+    exchange = open_session(slow, connect_timeout=0.1, read_timeout=10).exchange()
+    assert exchange.post("/send", PICTURE, "image/png").body == b"taken"
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "one that stands"])
+@pytest.mark.parametrize(("timeout", "deadline"), [(0.3, None), (10, 0.3)], ids=["read_timeout", "deadline"])
+def test_a_request_that_is_not_taken_in_time_is_in_doubt(
+    open_session: OpenSession, slow: str, timeout: float, deadline: float | None, before: int
+) -> None:
+    """A gateway that stops reading is waited for as one that does not answer."""
+    session = open_session(slow, read_timeout=timeout)
+    for _ in range(before):
+        session.exchange().post("/send", b"short", "text/plain")
+    with pytest.raises(SendError) as caught:
+        session.exchange(deadline).post("/send", PICTURE, "image/png")
+    assert (caught.value.sent, str(caught.value)) == (Sent.UNKNOWN, "no answer within read_timeout")
 
 
 @pytest.mark.parametrize("act", [cut(), reset], ids=["cut", "reset"])

@@ -81,7 +81,9 @@ def test_a_past_time_is_refused(gateway: Gateway, open_notifier: OpenNotifier) -
 def test_no_route_is_named_nor_default(gateway: Gateway) -> None:
     """A configuration without routes can be asked, and sends by named paths only."""
     with Notifier.from_mapping({**configuration({"clinic": gateway}), "routes": {}}) as notifier:
-        with pytest.raises(InvalidMessage, match=r"^no route 'default'$"):
+        with pytest.raises(
+            InvalidMessage, match=r"^no route 'default': add `default:` under `routes:`, or name one path$"
+        ):
             notifier.send(OTP)
         assert notifier.send(OTP, via="clinic.json").accepted
 
@@ -253,9 +255,9 @@ def test_what_no_transport_can_is_unsupported(gateway: Gateway) -> None:
     """The error names what the path can do."""
     data = configuration({"clinic": gateway}, route=["clinic.query"])
     with Notifier.from_mapping({**data, "transports": {"acme.query": "tests.core.transports.query"}}) as notifier:
-        with pytest.raises(Unsupported, match=r"^no transport of account 'clinic' has balance$"):
+        with pytest.raises(Unsupported, match=r"^no transport of account 'clinic' can ask for the balance$"):
             notifier.balance("clinic")
-        with pytest.raises(Unsupported, match=r"^clinic.query has no balance; it has send$"):
+        with pytest.raises(Unsupported, match=r"^clinic.query cannot ask for the balance; it has send$"):
             notifier.balance("clinic.query")
 
 

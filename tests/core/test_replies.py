@@ -56,7 +56,9 @@ def test_nothing_is_unreadable(body: bytes) -> None:
 def test_the_size_is_bounded() -> None:
     """What is too long is not even decoded; a transport may set a bound of its own."""
     assert ReplyText.of(b"x" * replies.LARGEST).raw
-    with pytest.raises(UnreadableReply, match=f"{replies.LARGEST + 1} bytes; more than {replies.LARGEST} are not read"):
+    with pytest.raises(
+        UnreadableReply, match=f"{replies.LARGEST + 1:,} bytes; more than {replies.LARGEST:,} are not read"
+    ):
         ReplyText.of(b"x" * (replies.LARGEST + 1))
     with pytest.raises(UnreadableReply, match="101 bytes; more than 100 are not read") as caught:
         ReplyText.of(b"x" * 101, most=100)
@@ -98,6 +100,7 @@ def test_half_a_surrogate_pair_is_replaced_everywhere() -> None:
         (XML, "the reply is broken JSON: Expecting value at character 0"),
         (f" {JSON} x", f"the reply is broken JSON: Extra data at character {len(JSON)}"),
         (JSON[:-1], "the reply is broken JSON: .* at character "),
+        ('{"a": "b', "the reply is broken JSON: Unterminated string starting at character 6"),
         ("[" * 100_000, "the reply is nested too deeply"),
         ('{"a":' * 100_000, "the reply is nested too deeply"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from notify_core.hookspecs import hookimpl
 from notify_core.messages import Accepted, Submission
 from notify_core.results import Attempt
 from notify_core.routing import Route
-from tests.core.conftest import OpenNotifier
+from tests.core.conftest import OpenNotifier, configuration
 from tests.core.gateway import Act, Gateway, accepts, cut, refuses, says, waits
 
 A, B, C = "+8613800000001", "+8613800000002", "+8613800000003"
@@ -203,6 +204,36 @@ def test_a_submission_refused_for_some_recipient_is_halved(two: TwoGateways, gat
         ["+8613800000004"],
     ]
     assert (result.accepted, result.deliveries[3].path) == (True, "backup.json")
+
+
+class Slow:
+    """Takes until after the deadline to hear of an attempt."""
+
+    @hookimpl
+    def attempted(self) -> None:
+        """Let the time pass."""
+        threading.Event().wait(0.3)
+
+
+def test_a_refusal_is_of_the_recipient_alone_that_it_names(gateway: Gateway, open_notifier: OpenNotifier) -> None:
+    """What the deadline then keeps from leaving without it was not refused: it may go later."""
+    gateway.script = [refuses("recipient", recipients=[B])]
+    notifier = open_notifier({"clinic": gateway}, Slow(), route={"paths": ["clinic.json"], "deadline": "300ms"})
+    deliveries = notifier.send(Sms(to=[A, B], text="hello")).deliveries
+    assert [(each.error.code, each.error.retry) for each in deliveries if each.error] == [
+        ("deadline", Retry.LATER),
+        ("E-1", Retry.NEVER),
+    ]
+
+
+def test_the_segments_are_those_of_the_path_that_took_it(gateway: Gateway, backup: Gateway) -> None:
+    """The longer signature of an account that refused the message costs nothing."""
+    gateway.script = [refuses("account")]
+    settings = configuration({"clinic": gateway, "backup": backup}, signature="短")
+    settings["accounts"]["clinic"]["signature"] = "长长长"
+    with Notifier.from_mapping(settings) as notifier:
+        result = notifier.send(Sms(to=A, text="字" * 67))
+    assert ([attempt.segments for attempt in result.attempts], result.segments) == ([2, 1], 1)
 
 
 def test_a_recipient_refused_everywhere_is_rejected(two: TwoGateways, backup: Gateway) -> None:
@@ -430,13 +461,15 @@ def test_what_a_dialect_cannot_express_goes_by_another(two: TwoGateways) -> None
 
 
 def test_a_text_that_is_too_long_is_refused(two: TwoGateways) -> None:
-    """The reasons of every path are told."""
+    """The reason of every account is told, once."""
     with pytest.raises(InvalidMessage) as caught:
-        two(accepts(), max_segments=2, route=["clinic.json", "backup.json"]).send(Sms(to=A, text="长" * 135))
+        two(accepts(), max_segments=2, route=["clinic.json", "clinic.query", "backup.json"]).send(
+            Sms(to=A, text="长" * 135)
+        )
     assert str(caught.value) == (
         "no path can carry the message: "
-        "the text is 3 segments long; clinic.json takes 2, about 134 characters with the signature: shorten it; "
-        "the text is 3 segments long; backup.json takes 2, about 134 characters with the signature: shorten it"
+        "the text is 3 segments long; account 'clinic' takes 2, about 134 characters with the signature: shorten it; "
+        "the text is 3 segments long; account 'backup' takes 2, about 134 characters with the signature: shorten it"
     )
 
 
@@ -444,7 +477,7 @@ def test_a_text_of_2000_characters_is_refused(two: TwoGateways) -> None:
     """30 segments are twice what an account takes by default."""
     with pytest.raises(
         InvalidMessage,
-        match=r"the text is 30 segments long; clinic.json takes 15, about 1,005 characters with the signature",
+        match=r"the text is 30 segments long; account 'clinic' takes 15, about 1,005 characters with the signature",
     ):
         two(accepts(), route=["clinic.json"]).send(Sms(to=A, text="长" * 2000))
 

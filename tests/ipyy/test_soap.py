@@ -209,6 +209,14 @@ def test_an_unreadable_wsdl_file_cannot_be_bound(wsdl: bytes, tmp_path: Path, ac
         soap.bind(account(wsdl=str(file)))
 
 
+def test_a_page_of_something_else_is_no_wsdl(tmp_path: Path, account: Account) -> None:
+    """An error page in the place of a WSDL is told as that, and not as a matter of the SOAP version."""
+    file = tmp_path / "gateway.wsdl"
+    file.write_bytes(BROKEN["html"])
+    with pytest.raises(ValueError, match="it offers no service: is it a page of something else"):
+        soap.bind(account(wsdl=str(file)))
+
+
 def test_a_missing_wsdl_file_cannot_be_bound(tmp_path: Path, account: Account) -> None:
     """The error says that there is no such file."""
     with pytest.raises(ValueError, match=r"none\.wsdl: No such file or directory; name the gateway's WSDL file"):
