@@ -373,7 +373,7 @@ def test_a_deadline_is_a_read_timeout(any_session: OpenSession, gateway: Gateway
 
 
 def takes_slowly(server: socket.socket, until: threading.Event) -> None:
-    """Take one connection; answer what is short at once, and of what is long, which ends it, read half a second late."""
+    """Take one connection; answer what is short at once, and read the long one, which ends it, half a second late."""
     connection, _ = server.accept()
     with connection, connection.makefile("rb") as stream:
         length = 1
