@@ -96,7 +96,7 @@ def by_urllib3(came: bytes) -> Reply | None:
         theirs.sendall(came)
         theirs.shutdown(socket.SHUT_WR)
         connection = _Connection("localhost", timeout=5)
-        connection.sock, connection.patience = ours, urllib3.Timeout(5)
+        connection.sock, connection.patience = ours, urllib3.Timeout(read=5)
         try:
             connection.request("POST", "/", b"", preload_content=False, decode_content=False)
             response = connection.getresponse()
