@@ -645,7 +645,8 @@ class _Recording:
         left = [number for outcome, moved in self._moves for number in moved if outcome.state in _LEFT]
         stayed = [number for outcome, moved in self._moves for number in moved if outcome.state not in _LEFT]
         if left:
-            slots.spend(self._connection, self._now, left)
+            late = {number: waited for outcome, moved in self._moves if (waited := _in_vain(outcome)) for number in moved}
+            slots.spend(self._connection, self._now, left, late)
         if stayed:
             slots.give_back(self._connection, stayed)
 
@@ -653,6 +654,11 @@ class _Recording:
 _LEFT = (State.ACCEPTED, State.IN_DOUBT)
 _ALIKE = 20
 """Deliveries of one outcome from which on one statement for all of them costs less than a row for each."""
+
+
+def _in_vain(outcome: Outcome) -> float:
+    """The seconds that a gateway let us wait for an answer that did not come: it may take the message as late again."""
+    return outcome.attempts[-1].seconds if outcome.state is State.IN_DOUBT and outcome.attempts else 0.0
 
 
 def _reason(error: SendError | None) -> dict[str, str]:
