@@ -645,7 +645,7 @@ class _Recording:
         left = [number for outcome, moved in self._moves for number in moved if outcome.state in _LEFT]
         stayed = [number for outcome, moved in self._moves for number in moved if outcome.state not in _LEFT]
         if left:
-            late = {number: waited for outcome, moved in self._moves if (waited := _in_vain(outcome)) for number in moved}
+            late = {each: waited for outcome, moved in self._moves if (waited := _in_vain(outcome)) for each in moved}
             slots.spend(self._connection, self._now, left, late)
         if stayed:
             slots.give_back(self._connection, stayed)
