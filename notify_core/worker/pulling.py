@@ -134,6 +134,8 @@ class Rounds:
             self._ending.wait(_TROUBLE)
         for copy in copies:
             copy.leave(what)
+        if not copies:
+            log.info("%s: what came is in the store now", what, extra={"action": "kept"})
 
 
 class _Copy:
