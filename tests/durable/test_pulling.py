@@ -202,6 +202,7 @@ def test_what_the_store_cannot_take_is_kept_until_it_can(
             until(lambda: list(tmp_path.glob("notify-unkept-*.json")) != [])
             (copy,) = tmp_path.glob("notify-unkept-*.json")
             assert copy.stat().st_mode & 0o777 == 0o600
+            until(lambda: f"what came is not in the store yet, but in {copy}: " in caplog.text)
             failing.clear()
             settled(notifier, State.DELIVERED)
             until(lambda: list(tmp_path.glob("notify-unkept-*.json")) == [])
