@@ -402,7 +402,7 @@ class Worker:
         self._bell.close()
 
     def _hand_back(self, parcels: Sequence[Parcel]) -> None:
-        """What surely was not sent goes back into the queue."""
+        """What surely was not sent goes back into the queue; where that fails, the recorder tries it until the end."""
         by_token: dict[int, list[int]] = defaultdict(list)
         for parcel in parcels:
             by_token[parcel.token] += parcel.deliveries.values()
@@ -410,7 +410,8 @@ class Worker:
             for token, deliveries in by_token.items():
                 self._store.hand_back(token, deliveries)
         except StoreError as error:
-            log.error("not handed back, so in doubt: %s", error, extra={"action": "not_handed_back"})  # noqa: TRY400
+            log.error("not handed back yet: %s", error, extra={"action": "not_handed_back"})  # noqa: TRY400
+            self._recorder.put(list(map(_unsent, parcels)))
 
 
 def _tasks(lane: tuple[Way, int], claim: Claim, route: Route, now: float) -> Iterator[_Task]:

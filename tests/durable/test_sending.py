@@ -87,7 +87,7 @@ class Interrupts:
 
 
 def test_a_send_that_is_interrupted_is_in_doubt(url: str, gateway: Gateway, opened: Opened) -> None:
-    """What may have left is in doubt at once, for its process may live on; what surely did not, over a limit, is not."""
+    """What may have left is in doubt at once, for its process may live on; what was over a limit surely did not."""
     notifier = opened(url, {"clinic": gateway}, limits=[LIMIT])
     notifier.send(sms(1))
     interrupted = opened(url, {"clinic": gateway}, Interrupts(), limits=[LIMIT])
