@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from notify_core import ConfigError, InvalidMessage, Notifier, Result, Sms, State, hookimpl
 from notify_core.errors import KeyConflict, StoreError
-from notify_core.store import Way
+from notify_core.store import Filter, Way
 from tests.core.gateway import Gateway, accepts, cut, refuses
 from tests.durable.conftest import Opened
 from tests.durable.shop import an_hour_later, configuration, number, settle, settled, sms, states, working
@@ -94,6 +94,10 @@ def test_a_send_that_is_interrupted_is_in_doubt(url: str, gateway: Gateway, open
     with pytest.raises(KeyboardInterrupt):
         interrupted.send(Sms(to=[number(1), number(2)], text="您的验证码：1439"))
     assert states(notifier) == [State.ACCEPTED, State.REJECTED, State.IN_DOUBT]
+    (doubtful,) = notifier.outbox.store.deliveries(Filter(states=[State.IN_DOUBT]))
+    notifier.outbox.store.resolve([doubtful.id], State.DELIVERED, "the patient has it")
+    told = [event.what for event in notifier.outbox.store.timeline(doubtful.id)]
+    assert told == ["queued", "in_doubt", "delivered"]
 
 
 def test_a_plugin_that_wants_to_exit_ends_no_worker(url: str, gateway: Gateway, opened: Opened) -> None:
