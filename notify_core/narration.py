@@ -51,7 +51,7 @@ def sentence(event: Event) -> str:
 _ENDED = "Ended without being sent"
 _RESOLVED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.ABANDONED)
 
-# The codes are our own (outbox.py, store/outbox.py, store/claims.py): they come with words instead of a gateway's reply.
+# The codes are our own (outbox.py, store/outbox.py, store/claims.py): they come with words and not with a reply.
 # Each counts in its states alone, for a gateway may have a code of the same word.
 _BY_CODE = {
     (State.CANCELLED, "cancelled"): "Taken back by a person",
