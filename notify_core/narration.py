@@ -67,7 +67,7 @@ def sentence(event: Event) -> str:
 _ENDED = "Ended without being sent"
 _RESOLVED = (State.ACCEPTED, State.DELIVERED, State.UNDELIVERED, State.ABANDONED)
 
-# The codes are the store's own (store/outbox.py, store/claims.py): they come with words instead of a gateway's reply.
+# The codes are our own (outbox.py, store/outbox.py, store/claims.py): they come with words and not with a reply.
 # Each counts in its states alone, for a gateway may have a code of the same word.
 _BY_CODE = {
     (State.CANCELLED, "cancelled"): "Taken back by a person",
@@ -76,6 +76,7 @@ _BY_CODE = {
     **{(State.QUEUED, code): "Kept back" for code in ("limit", "quiet hours")},
     (State.SUPPRESSED, "opted out"): _ENDED,
     **{(state, "lapsed"): f"Became {words(state)}" for state in (State.IN_DOUBT, State.REJECTED)},
+    **{(State.IN_DOUBT, code): f"Became {words(State.IN_DOUBT)}" for code in ("broken off", "local")},
 }
 
 _BY_REQUEST = {

@@ -169,7 +169,11 @@ class Outbox:
         result = Result(route=terms.route.name, deliveries=(), attempts=(), segments=0)
         if going.deliveries:
             paths = {recipient: parcel.path for parcel in claim.parcels for recipient in parcel.deliveries}
-            result = self._walk(terms.route, order, going, paths, _end(going, started))
+            try:
+                result = self._walk(terms.route, order, going, paths, _end(going, started))
+            except BaseException:  # such as Ctrl-C, or the time limit of a web server: this process goes on, perhaps
+                lease.record(_broken_off(going, paths))
+                raise
             lease.record(going.outcomes(result, _never))
             self.note_credit()
         states = {delivery.recipient: delivery for delivery in result.deliveries} | ended
@@ -196,9 +200,9 @@ class Outbox:
             return self._lease
 
     def _walk(
-        self, route: Route, order: Sequence[Path], parcel: Parcel, paths: Mapping[str, str], until: float | None
+        self, route: Route, order: Sequence[Path], parcel: Parcel, paths: dict[str, str], until: float | None
     ) -> Result:
-        """Walk the route with what a claim took; ``paths`` are those by which it took them."""
+        """Walk the route with what a claim took; ``paths`` are those by which it took them, and then those it goes."""
         return routing.walk(
             route,
             parcel.message,
@@ -266,7 +270,7 @@ class Outbox:
         except InvalidMessage as error:
             verdict = SendError(str(error), scope=Scope.MESSAGE, code="unfit")
             return [_all_of(parcel, State.REJECTED, verdict)]
-        except Exception as error:  # noqa: BLE001 - a sender goes on; its text may quote the message
+        except BaseException as error:  # noqa: BLE001 - a sender goes on, whoever wants to exit; its text may quote it
             words = f"{type(error).__name__} while it was being sent: nobody knows whether it left"
             log.error("a parcel failed: %s", words, extra={"action": "parcel_failed", "path": parcel.path})  # noqa: TRY400
             return [_all_of(parcel, State.IN_DOUBT, SendError(words, sent=Sent.UNKNOWN, code="local"))]
@@ -281,12 +285,15 @@ class Outbox:
 
 
 class Claimed:
-    """The journal of deliveries that a claim took: another path than theirs is noted in the store before it is used."""
+    """The journal of deliveries that a claim took: another path than theirs is noted in the store before it is used.
 
-    def __init__(self, store: Store, parcel: Parcel, paths: Mapping[str, str]) -> None:
+    ``paths`` has the path of each recipient, and is kept true.
+    """
+
+    def __init__(self, store: Store, parcel: Parcel, paths: dict[str, str]) -> None:
         self._store = store
         self._parcel = parcel
-        self._paths = dict(paths)
+        self._paths = paths
 
     def intend(self, path: Path, recipients: Sequence[str], text: str) -> Mapping[str, float]:
         """See ``routing.Journal``."""
@@ -393,6 +400,20 @@ def intended(path: Path, text: str) -> Intent:
 
 def _all_of(parcel: Parcel, state: State, error: SendError | None) -> Outcome:
     return Outcome(token=parcel.token, deliveries=tuple(parcel.deliveries.values()), state=state, error=error)
+
+
+def _broken_off(parcel: Parcel, paths: Container[str]) -> list[Outcome]:
+    """What is known of a send that raised: what had a path is in doubt, the rest surely was not sent."""
+    words = "the call that sent it was broken off"
+    doubt = SendError(f"{words}: nobody knows whether it left", sent=Sent.UNKNOWN, code="broken off")
+    verdicts = {State.IN_DOUBT: doubt, State.REJECTED: SendError(f"{words} before it left", code="broken off")}
+    sorted_out: dict[State, list[int]] = defaultdict(list)
+    for recipient, number in parcel.deliveries.items():
+        sorted_out[State.IN_DOUBT if recipient in paths else State.REJECTED].append(number)
+    return [
+        Outcome(token=parcel.token, deliveries=numbers, state=state, error=verdicts[state])
+        for state, numbers in sorted_out.items()
+    ]
 
 
 def _never(_: Delivery) -> None:

@@ -52,7 +52,7 @@ def serve(
         receiver = Receiver(notifier) if pushed else None
         app = application(notifier, receiver)
         address = notifier.outbox.store.address
-        _listen(working=worker)
+        _listen()
         try:
             server = Server(app, host, port)
         except OSError as error:
@@ -93,11 +93,10 @@ def _remarks(url: str, config: Config, receiver: Receiver | None, *, working: bo
         yield "A worker sends what is enqueued."
 
 
-def _listen(*, working: bool) -> None:
-    """Show errors of the server too, each in one line; its other words nobody needs. Of a worker more is shown."""
+def _listen() -> None:
+    """Show what an operator has to know, with the time; of the server itself errors alone, each in one line."""
     from notify_core.cli.logs import listen, watch
 
-    if working:
-        watch()
+    watch()
     for logger in ("uvicorn.error", "asyncio"):
         listen(logger)

@@ -6,8 +6,10 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,6 +18,8 @@ from notify_core.worker import Worker
 
 _GRACE = 10
 """Seconds that requests have to come to their end once the server is told to stop."""
+_SILENCE = 10.0
+"""Seconds that a connection may be held without asking anything: a process has room for some hundred of them."""
 
 
 class Server:
@@ -36,6 +40,7 @@ class Server:
                 proxy_headers=False,  # whom to believe is said by server.proxies
                 server_header=False,
                 lifespan="off",
+                http="h11",
                 ws="none",
                 loop="asyncio",
                 timeout_graceful_shutdown=_GRACE,
@@ -61,7 +66,28 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves signals to whoever runs it."""
+    """Leaves signals to whoever runs it, and hangs up on who holds a connection and asks nothing."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._silent: dict[Any, tuple[object, float]] = {}
+
+    async def on_tick(self, counter: int) -> bool:
+        """See, once a second, who is silent; uvicorn itself calls this ten times as often."""
+        if counter % 10 == 0:
+            self._hang_up(time.monotonic())
+        return await super().on_tick(counter)
+
+    def _hang_up(self, now: float) -> None:
+        """Uvicorn has a limit only between two requests, and none once a byte of the next one came."""
+        before, self._silent = self._silent, {}
+        connections: set[Any] = {*self.server_state.connections}
+        for each in connections:
+            if each.cycle is None or each.cycle.response_complete:  # what was asked before is answered
+                asked, since = before.get(each, (None, now))
+                self._silent[each] = each.cycle, since if asked is each.cycle else now
+                if now - self._silent[each][1] > _SILENCE:
+                    each.transport.close()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

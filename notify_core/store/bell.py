@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import URL
 
 from notify_core.errors import MissingExtra, StoreError
-from notify_core.store.database import BUSY, connected
+from notify_core.store.database import BUSY, connected, server_arguments
 from notify_core.store.outbox import CHANNEL
 from notify_core.store.trouble import translated
 
@@ -119,7 +119,7 @@ class PostgresBell:
         except ModuleNotFoundError as error:
             raise MissingExtra("postgres", "psycopg") from error
         self._lost = psycopg.OperationalError
-        self._arguments = url.get_dialect()().create_connect_args(url)[1]
+        self._arguments = {**server_arguments(url), **url.get_dialect()().create_connect_args(url)[1]}
         self._cord = _Cord()
         self._connection: psycopg.Connection | None = None
         self._missed = not self._listen()

@@ -620,12 +620,19 @@ class _Recording:
     def _failures(self) -> Iterator[dict[str, Any]]:
         """What is kept of each delivery that was not accepted: its failed attempts, the last with its own error."""
         for outcome, numbers in (*self._moves, *self._evidence):
+            if outcome.state is State.IN_DOUBT and not outcome.attempts:
+                yield from (self._doubt(number, outcome.error) for number in numbers)
             for attempt in outcome.attempts:
                 last = attempt is outcome.attempts[-1] and outcome.state is not State.ACCEPTED
                 if last or attempt.state is not State.ACCEPTED:
                     error = outcome.error or attempt.error if last else attempt.error
                     for number in numbers:
                         yield self._failure(number, attempt, error)
+
+    def _doubt(self, delivery: int, error: SendError | None) -> dict[str, Any]:
+        """What is kept of a doubt without a request that is known, for the timeline: it may be resolved one day."""
+        facts = {"delivery_id": delivery, "submission_id": None, "at": self._now, "path": ""}
+        return {**facts, "state": State.IN_DOUBT.value, **_reason(error)}
 
     def _failure(self, delivery: int, attempt: Attempt, error: SendError | None) -> dict[str, Any]:
         state = State.REJECTED if attempt.state is State.ACCEPTED else attempt.state
@@ -645,7 +652,8 @@ class _Recording:
         left = [number for outcome, moved in self._moves for number in moved if outcome.state in _LEFT]
         stayed = [number for outcome, moved in self._moves for number in moved if outcome.state not in _LEFT]
         if left:
-            slots.spend(self._connection, self._now, left)
+            late = {each: waited for outcome, moved in self._moves if (waited := _in_vain(outcome)) for each in moved}
+            slots.spend(self._connection, self._now, left, late)
         if stayed:
             slots.give_back(self._connection, stayed)
 
@@ -653,6 +661,11 @@ class _Recording:
 _LEFT = (State.ACCEPTED, State.IN_DOUBT)
 _ALIKE = 20
 """Deliveries of one outcome from which on one statement for all of them costs less than a row for each."""
+
+
+def _in_vain(outcome: Outcome) -> float:
+    """The seconds that a gateway let us wait for an answer that did not come: it may take the message as late again."""
+    return outcome.attempts[-1].seconds if outcome.state is State.IN_DOUBT and outcome.attempts else 0.0
 
 
 def _reason(error: SendError | None) -> dict[str, str]:

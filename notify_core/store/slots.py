@@ -2,7 +2,8 @@
 
 A message that may leave holds a slot of every rule that counts it for as long as it is on its way: nobody knows when
 the gateway will count it. Once its outcome is known the slot is spent from that moment on for the rule's span, or given
-back where the message surely was not sent. So the gateway, which counted it before we knew, never counts more.
+back where the message surely was not sent. So the gateway, which counted it before we knew, never counts more. One that
+let us wait in vain may count it after we gave up: such a slot is spent from as much later as we waited.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -147,11 +149,18 @@ class Ledger:
         statements.ADD_HOLDS.run(self._connection, self._taken)
 
 
-def spend(connection: Connection, now: float, deliveries: Sequence[int]) -> None:
-    """Count the slots that these deliveries hold from now on: they left, or may have."""
-    moment = int(now * 1000)
+def spend(
+    connection: Connection, now: float, deliveries: Sequence[int], late: Mapping[int, float] = MappingProxyType({})
+) -> None:
+    """Count the slots that these deliveries hold from now on: they left, or may have.
+
+    ``late`` has those that the gateway may count later than now, by up to so many seconds.
+    """
     held = connection.execute(statements.SPEND_HOLDS, {"deliveries": deliveries})
-    units = Counter((rule, subject, (moment // step + 1) * step + span) for rule, subject, span, step in held)
+    units: Counter[tuple[str, str, int]] = Counter()
+    for delivery, rule, subject, span, step in held:
+        moment = int((now + late.get(delivery, 0.0)) * 1000)
+        units[rule, subject, (moment // step + 1) * step + span] += 1
     rows = [
         {"rule": rule, "subject": subject, "until": until, "units": count}
         # In one order: two that count the same rows then do not wait for each other in a circle.

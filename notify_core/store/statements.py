@@ -355,7 +355,7 @@ HELD = (
 HELD_BY = select(_hold.delivery_id, _hold.rule).where(among_ids(_hold.delivery_id, "deliveries"))
 ADD_HOLDS = inserting(limit_holds)
 DROP_HOLDS = delete(limit_holds).where(among_ids(_hold.delivery_id, "deliveries"))
-SPEND_HOLDS = DROP_HOLDS.returning(_hold.rule, _hold.subject, _hold.span, _hold.step)
+SPEND_HOLDS = DROP_HOLDS.returning(_hold.delivery_id, _hold.rule, _hold.subject, _hold.span, _hold.step)
 DROP_HOLDS_OF_ACCOUNT = DROP_HOLDS.where(_hold.account == bindparam("account_name"))
 
 ADD_SLOTS = inserting(
@@ -632,9 +632,10 @@ FITS = (
         _r.task_id != "",
         _r.received + 0 <= bindparam("before"),  # the sum keeps SQLite from beginning with the reports, which are many
         func.coalesce(_s.task_id, "") == "",
-        # Where the request was not recorded it was made between the time when it was due and that when it lapsed.
-        _dated >= func.coalesce(_s.started, _d.due) - bindparam("early", type_=Double),
-        _dated <= func.coalesce(_s.started, _d.changed) + bindparam("late", type_=Double),
+        # The request was made between the time when it was due and that when it came into doubt. ``started`` is by the
+        # clock of the worker's machine: where that is wrong, its report would seem to fit another doubt alone.
+        _dated >= _d.due - bindparam("early", type_=Double),
+        _dated <= _d.changed + bindparam("late", type_=Double),
     )
 )
 TASKS = select(_s.id, _s.account, _s.task_id, _s.code).where(

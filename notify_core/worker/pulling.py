@@ -123,9 +123,9 @@ class Rounds:
 
     def _keep(self, what: str, error: Unkept) -> None:
         """Put what came into the store, as soon as that works; until then it lies in a file."""
-        words = "%s: what came is not in the store yet: %s"
-        log.error(words, what, error, extra={"action": "unkept"})
         copies = [_Copy(payload) for payload in error.payloads]
+        words = "%s: what came is not in the store yet, but in %s: %s"  # for whoever finds this process killed
+        log.error(words, what, ", ".join(copy.place for copy in copies), error, extra={"action": "unkept"})
         while copies and not self._ending.is_set():
             with suppress(StoreError):
                 self._store_it(copies[0].payload)
@@ -134,6 +134,8 @@ class Rounds:
             self._ending.wait(_TROUBLE)
         for copy in copies:
             copy.leave(what)
+        if not copies:
+            log.info("%s: what came is in the store now", what, extra={"action": "kept"})
 
 
 class _Copy:
@@ -142,6 +144,11 @@ class _Copy:
     def __init__(self, payload: Payload) -> None:
         self.payload = payload
         self._file = salvage.keep(payload.document(), "unkept", ".json")
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return str(Path(self._file).absolute()) if self._file else "memory alone"
 
     def remove(self) -> None:
         if self._file:
@@ -152,7 +159,7 @@ class _Copy:
         """Say where it is; where no file could be written it goes to stderr in base64: anything but lost."""
         if not self._file:
             sys.stderr.write(b64encode(self.payload.document()).decode() + "\n")
-        place = Path(self._file).absolute() if self._file else "a line on stderr, in base64"
+        place = self.place if self._file else "a line on stderr, in base64"
         words = "%s: what came is kept in %s, for it is handed out only once: `notify outbox replay FILE` takes it in"
         log.error(words, what, place, extra={"action": "salvaged"})
 

@@ -278,6 +278,7 @@ class Worker:
         self._troubled = False
         self._stopping = False  # and no Event, which a signal handler must not set while its thread waits for it
         self._ended = threading.Event()
+        self._wipe_at = 0.0
         self._counter = _Counter(threads, self._bell.ring)
         self._portions: dict[tuple[Way, int], _Portion] = defaultdict(_Portion)
         self._known: list[Lane] = []  # what was queued as the last round ended, good for one claim right after it
@@ -414,11 +415,17 @@ class Worker:
             try:
                 self._log_ended(self._store.lapse())
                 self._log_ended(self._store.expire())
-                self._store.wipe(datetime.now(UTC) - _REPORTED_BY)
+                self._wipe()
                 self._outbox.note_credit()
                 self._outbox.look_at_credit()
             except StoreError as error:
                 log.warning("not swept: %s", error, extra=_no_store("unswept", error))
+
+    def _wipe(self) -> None:
+        """Empty texts. To look past all that wait for a report takes a while: it may take a hundredth of the time."""
+        if (began := time.monotonic()) >= self._wipe_at:
+            self._store.wipe(datetime.now(UTC) - _REPORTED_BY)
+            self._wipe_at = began + 100 * (time.monotonic() - began)
 
     def _log_ended(self, numbers: Sequence[int]) -> None:
         """Log what ended without a sender of this worker. To look at it costs something: only where somebody reads it.
@@ -445,7 +452,7 @@ class Worker:
         self._bell.close()
 
     def _hand_back(self, parcels: Sequence[Parcel]) -> None:
-        """What surely was not sent goes back into the queue."""
+        """What surely was not sent goes back into the queue; where that fails, the recorder tries it until the end."""
         by_token: dict[int, list[int]] = defaultdict(list)
         for parcel in parcels:
             by_token[parcel.token] += parcel.deliveries.values()
@@ -453,7 +460,8 @@ class Worker:
             for token, deliveries in by_token.items():
                 self._store.hand_back(token, deliveries)
         except StoreError as error:
-            log.error("not handed back, so in doubt: %s", error, extra={"action": "not_handed_back"})  # noqa: TRY400
+            log.error("not handed back yet: %s", error, extra={"action": "not_handed_back"})  # noqa: TRY400
+            self._recorder.put(list(map(_unsent, parcels)))
 
 
 def _tasks(lane: tuple[Way, int], claim: Claim, route: Route, now: float) -> Iterator[_Task]:

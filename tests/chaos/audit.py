@@ -191,7 +191,7 @@ def _lapse_explained(facts: Facts, doubt: Doubt, _asked: Sequence[Asked]) -> boo
 def _request_explained(facts: Facts, doubt: Doubt, asked: Sequence[Asked]) -> bool:
     if any(each.account == doubt.account and _goes_wrong(each, facts.patience) for each in asked):
         return True
-    moments = [doubt.at - shift for shift in facts.shifts]
+    moments = [at - shift for at in facts.skew.true(doubt.at) for shift in facts.shifts]
     return any(outage.holds(at) for outage in facts.outages.get(doubt.account, ()) for at in moments)
 
 

@@ -88,6 +88,13 @@ class Skew:
             most = max(most, offset - low)
         return most
 
+    def true(self, shown: float) -> list[float]:
+        """The true moments at which it showed this: two where it was set back meanwhile."""
+        since = [(float("-inf"), 0.0), *self.history]
+        ends = [*(at for at, _ in self.history), float("inf")]
+        moments = [(shown - offset, at, end) for (at, offset), end in zip(since, ends, strict=True)]
+        return [moment for moment, at, end in moments if at <= moment < end]
+
     def _within(self, begin: float, end: float) -> list[float]:
         before = [offset for at, offset in self.history if at <= begin][-1:]
         return [*(before or [0.0]), *(offset for at, offset in self.history if begin < at <= end)]

@@ -149,6 +149,11 @@ EXPLAINED: dict[str, dict[str, Any]] = {
         "outages": {"clinic": [Window(NOW - 900, NOW - 890)]},
         "shifts": frozenset({0.0, 895.0}),
     },
+    "a gateway that went away, by a store's clock that was set back": {
+        "asked": [asked(SENT)],
+        "outages": {"clinic": [Window(NOW + 8, NOW + 10)]},
+        "skew": Skew([(NOW - 100, 0.0), (NOW - 50, -8.0)]),
+    },
     "a worker that was held up": {"held": frozenset(), "stalls": [Window(NOW + 5, NOW + 25)]},
 }
 

@@ -184,9 +184,14 @@ def test_what_was_kept_and_not_applied_is_applied_by_the_next(
 
 
 def test_what_the_store_cannot_take_is_kept_until_it_can(
-    sqlite: str, notify_gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite: str,
+    notify_gateway: LocalGateway,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What came while the store failed lies in a file of the owner's, and is stored and applied when that works."""
+    """What came while the store failed lies in a file of the owner's, and is stored, applied and told of in the end."""
+    caplog.set_level("INFO", "notify.news")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("notify_core.worker.pulling._TROUBLE", 0.02)
     failing = broken_store(monkeypatch)
@@ -197,9 +202,11 @@ def test_what_the_store_cannot_take_is_kept_until_it_can(
             until(lambda: list(tmp_path.glob("notify-unkept-*.json")) != [])
             (copy,) = tmp_path.glob("notify-unkept-*.json")
             assert copy.stat().st_mode & 0o777 == 0o600
+            until(lambda: f"what came is not in the store yet, but in {copy}: " in caplog.text)
             failing.clear()
             settled(notifier, State.DELIVERED)
             until(lambda: list(tmp_path.glob("notify-unkept-*.json")) == [])
+            until(lambda: "reports of clinic: what came is in the store now" in caplog.text)
 
 
 def test_what_the_store_never_takes_is_left_in_a_file(

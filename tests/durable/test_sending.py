@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from notify_core import ConfigError, InvalidMessage, Notifier, Result, Sms, State, hookimpl
 from notify_core.errors import KeyConflict, StoreError
-from notify_core.store import Way
+from notify_core.store import Filter, Way
 from tests.core.gateway import Gateway, accepts, cut, refuses
 from tests.durable.conftest import Opened
-from tests.durable.shop import an_hour_later, configuration, number, settle, sms, states
+from tests.durable.shop import an_hour_later, configuration, number, settle, settled, sms, states, working
 
 LIMIT = {"per": "recipient", "count": 1, "within": "1h"}
 FOREIGN = "+14155550123"
@@ -73,6 +74,38 @@ def test_a_doubt_is_recorded_and_stays(url: str, gateway: Gateway, backup: Gatew
     settle(notifier)
     assert states(notifier) == [State.IN_DOUBT]
     assert (len(gateway.received), len(backup.received)) == (1, 0)
+
+
+class Interrupts:
+    """Ctrl-C, or the end of a web server's patience, in the middle of each send."""
+
+    @hookimpl(wrapper=True)
+    def send(self) -> Generator[None, object, object]:
+        """Take what came back from the gateway away."""
+        yield
+        raise KeyboardInterrupt
+
+
+def test_a_send_that_is_interrupted_is_in_doubt(url: str, gateway: Gateway, opened: Opened) -> None:
+    """What may have left is in doubt at once, for its process may live on; what was over a limit surely did not."""
+    notifier = opened(url, {"clinic": gateway}, limits=[LIMIT])
+    notifier.send(sms(1))
+    interrupted = opened(url, {"clinic": gateway}, Interrupts(), limits=[LIMIT])
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.send(Sms(to=[number(1), number(2)], text="您的验证码：1439"))
+    assert states(notifier) == [State.ACCEPTED, State.REJECTED, State.IN_DOUBT]
+    (doubtful,) = notifier.outbox.store.deliveries(Filter(states=[State.IN_DOUBT]))
+    notifier.outbox.store.resolve([doubtful.id], State.DELIVERED, "the patient has it")
+    told = [event.what for event in notifier.outbox.store.timeline(doubtful.id)]
+    assert told == ["queued", "in_doubt", "delivered"]
+
+
+def test_a_plugin_that_wants_to_exit_ends_no_worker(url: str, gateway: Gateway, opened: Opened) -> None:
+    """What was being sent is in doubt, and its sender goes on."""
+    notifier = opened(url, {"clinic": gateway}, Interrupts())
+    notifier.enqueue([sms(1), sms(2, "else")])
+    with working(notifier, threads=1):
+        settled(notifier, State.IN_DOUBT, State.IN_DOUBT)
 
 
 def test_a_lease_that_lapses_stops_failover(url: str, gateway: Gateway, backup: Gateway, opened: Opened) -> None:

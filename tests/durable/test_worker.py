@@ -236,6 +236,27 @@ def test_an_otp_overtakes_ten_thousand_notices(url: str, gateway: Gateway, opene
         go.set()
 
 
+def test_what_cannot_be_handed_back_is_so_when_the_store_can_take_it(
+    url: str, gateway: Gateway, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is told to stop while the database is away puts nothing into doubt that had not begun."""
+    notifier = opened(url, {"clinic": gateway})
+    go = threading.Event()
+
+    def away(*_: object) -> None:
+        raise StoreError("the database cannot be reached")
+
+    monkeypatch.setattr(notifier.outbox.store, "hand_back", away)
+    gateway.script = [after(go, accepts())]
+    notifier.enqueue(sms(which, f"text {which}") for which in range(3))
+    with working(notifier, threads=1) as worker:
+        until(lambda: len(gateway.received) == 1)
+        worker.stop()
+        until(lambda: states(notifier) == [State.SENDING, State.QUEUED, State.QUEUED])
+        go.set()
+    assert states(notifier) == [State.ACCEPTED, State.QUEUED, State.QUEUED]
+
+
 def test_stopping_finishes_what_is_under_way_and_hands_back_the_rest(
     url: str, gateway: Gateway, opened: Opened
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import tempfile
 import threading
@@ -64,6 +65,29 @@ def test_other_requests_do_not_wait_for_the_store(notifier: Notifier, file: Path
             assert answers == []
         waiting.join(30)
     assert answers == [b"1"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b"", b"POST /pu", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nPOST /pu"],
+    ids=["nothing", "half", "then half"],
+)
+def test_a_silent_client(
+    notifier: Notifier, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, written: bytes
+) -> None:
+    """Who holds a connection and does not ask is hung up on; a push whose body is slow to come is not, by that."""
+    monkeypatch.setattr("notify_core.serve.server._SILENCE", 0.5)
+    length = f"Content-Length: {len(box(A))}"
+    head = f"POST /push/clinic/{TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{length}\r\n\r\n".encode()
+    with served(application(notifier, receiver)) as url:
+        place = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with socket.create_connection(place, 30) as pushing, socket.create_connection(place, 30) as silent:
+            pushing.sendall(head)
+            silent.sendall(written)
+            while silent.recv(4096):
+                pass
+            pushing.sendall(box(A))
+            assert pushing.makefile("rb").read().endswith(b"\r\n\r\n1")
 
 
 def test_a_full_disk(receiver: Receiver, store: Store, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -113,6 +114,17 @@ def test_server_that_comes_back(postgresql_url: str) -> None:
         put(store, 1)
         assert bell.wait(LONG) is True
         bell.close()
+
+
+def test_server_that_is_gone_without_a_word(postgresql_url: str, stores: Any) -> None:
+    """Whoever waits for a machine that lost its power does so for half a minute, unless the address says otherwise."""
+    bell = PostgresBell(make_url(f"{postgresql_url}&tcp_user_timeout=5000"))
+    with stores[postgresql_url]._database.reading() as connection:
+        drivers: list[Any] = [connection.connection.dbapi_connection, bell._connection]
+        told = [driver.info.get_parameters() for driver in drivers]
+    bell.close()
+    assert [each["tcp_user_timeout"] for each in told] == ["30000", "5000"]
+    assert [(each["connect_timeout"], each["keepalives_idle"]) for each in told] == [("10", "15")] * 2
 
 
 def test_server_that_is_away() -> None:

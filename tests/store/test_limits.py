@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from multiprocessing.pool import Pool
 from typing import Any
@@ -19,7 +19,7 @@ from notify_core.settings import Limit
 from notify_core.store import Intent, Outcome, Store, Worker
 from notify_core.store.slots import RECHECK, Ledger
 from notify_core.times import shown
-from tests.store.workshop import Clock, by, emptied, entry, number, put, settle, states, take, taken
+from tests.store.workshop import Clock, by, emptied, entry, number, outcome, put, settle, states, take, taken
 
 THREE_IN_TEN = Limit(per="recipient", count=3, within=10)
 FIVE_IN_ALL = Limit(per="account", count=5, within=100)
@@ -78,6 +78,21 @@ def test_window_begins_when_the_outcome_is_known(store: Store, worker: Worker, c
     assert send(store, worker, limit) == []
     settle(store, claim, State.IN_DOUBT)
     clock.now += 9.9
+    assert send(store, worker, limit) == []
+    clock.now += 0.2
+    assert send(store, worker, limit) == [second]
+
+
+def test_doubt_after_a_long_wait(store: Store, worker: Worker, clock: Clock) -> None:
+    """A gateway that let us wait in vain may take the message as much later: it counts from then on."""
+    put(store, 1)
+    limit = Limit(per="recipient", count=1, within=10)
+    (parcel,) = take(store, worker, plan=by("clinic.json", limits=[limit])).parcels
+    doubtful = outcome(parcel, State.IN_DOUBT)
+    (asked,) = doubtful.attempts
+    store.record([replace(doubtful, attempts=(replace(asked, seconds=30.0),))])
+    (second,) = put(store, 1, text="else")
+    clock.now += 39.9
     assert send(store, worker, limit) == []
     clock.now += 0.2
     assert send(store, worker, limit) == [second]

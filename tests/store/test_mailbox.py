@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from notify_core import State
 from notify_core.errors import StoreError
 from notify_core.messages import Inbound, Report
-from notify_core.store import Filter, Payload, Store, Worker
+from notify_core.store import Filter, Outcome, Payload, Store, Worker
 from tests.store.letters import STARTED, apply, inbound, payload, record, report, sent, told
-from tests.store.workshop import Clock, by, number, put, states, take
+from tests.store.workshop import Clock, attempt, by, number, put, states, take
 
 # --- payloads
 
@@ -329,10 +330,24 @@ def test_doubt_of_a_dead_worker_is_resolved(store: Store, worker: Worker, clock:
     [(-119, 1), (-121, 0), (0, 1), (3 * 86400 - 1, 1), (3 * 86400 + 1, 0)],
 )
 def test_doubt_and_time(store: Store, worker: Worker, clock: Clock, seconds: int, fits: int) -> None:
-    """A report resolves a doubt if it is dated at most 2 minutes before the request, and 3 days after it."""
+    """A report resolves a doubt if it is dated at most 2 minutes before it was due, and 3 days after the doubt."""
     sent(store, worker, 1, state=State.IN_DOUBT)
     apply(store, report(1, at=STARTED + timedelta(seconds=seconds)))
     assert resolved(store, clock) == fits
+
+
+def test_doubt_of_a_machine_whose_clock_is_wrong(store: Store, worker: Worker, clock: Clock) -> None:
+    """A report fits a doubt whose request is dated by a clock that is wrong: it may not be taken for another's."""
+    ids = put(store, 1)
+    (parcel,) = take(store, worker).parcels
+    fast = replace(attempt(parcel, State.IN_DOUBT), at=STARTED + timedelta(minutes=15))
+    store.record([Outcome(token=parcel.token, deliveries=ids, state=State.IN_DOUBT, attempts=(fast,))])
+    apply(store, report(1))
+    (other,) = sent(store, worker, 1, state=State.IN_DOUBT)
+    assert resolved(store, clock) == 0
+    store.resolve([other], State.ABANDONED)
+    assert store.match() == 1
+    assert states(store) == {ids[0]: State.DELIVERED, other: State.ABANDONED}
 
 
 def test_doubt_and_a_report_without_time(store: Store, worker: Worker, clock: Clock) -> None:
