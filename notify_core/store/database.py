@@ -18,7 +18,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from notify_core.errors import MissingExtra, StoreError
 from notify_core.store import statements
@@ -75,7 +75,8 @@ class Database:
             return self._clock()
         if connection.dialect.name == "sqlite":
             return time.time()
-        return float(connection.scalar(statements.NOW) or 0)
+        begun = connection.info.pop(_BEGUN, None)
+        return float(connection.scalar(statements.NOW) or 0) if begun is None else begun
 
     def exists(self) -> bool:
         """Whether there may be something: of PostgreSQL only a connection tells."""
@@ -182,6 +183,42 @@ class _OneWriter(_Connections):
             raise StoreError(f"{address}: the file was removed: put it back, or run `notify store init`")
 
 
+class _Asking(_Connections):
+    """Those of PostgreSQL. Each is asked for the time as it is taken, which ``Database.now`` then need not do.
+
+    One whose server has gone in the meantime is replaced, unseen, and no other question is spent on that.
+    """
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._asked(self.writer) as connection:
+            yield connection
+            connection.commit()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._asked(self.reader)
+
+    def _asked(self, engine: Engine) -> Connection:
+        try:
+            return _told_time(engine.connect())
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return _told_time(engine.connect())
+
+
+def _told_time(connection: Connection) -> Connection:
+    try:
+        connection.info[_BEGUN] = float(connection.scalar(statements.NOW) or 0)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+_BEGUN = "notify_begun"
+"""Where a connection keeps when it was taken, by the server's clock."""
+
 _File = tuple[int, int]
 
 
@@ -218,14 +255,13 @@ def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Conne
             connect_args=server_arguments(url),
             hide_parameters=True,
             isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
             pool_size=8,
             max_overflow=24,  # for as many threads as send at once; transactions are short
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres", error.name or "psycopg") from error
     event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}",), busy))
-    return _Connections(writer, writer.execution_options(isolation_level="AUTOCOMMIT"))
+    return _Asking(writer, writer.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 def server_arguments(url: URL) -> dict[str, int]:
