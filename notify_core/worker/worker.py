@@ -45,6 +45,8 @@ _QUICK, _SLOW = 0.008, 0.030
 under way, and for the write lock that it has on SQLite."""
 _DELIVERIES, _GATHER = 1_000, 0.1
 """What is recorded at once, also for the sake of the lock: so many deliveries, or what came within so many seconds."""
+_PAUSE = 0.02
+"""Seconds for which senders begin nothing at most, while the store is asked what is urgent."""
 _SEEN = 32
 """Messages after which it is considered anew how many senders are of use."""
 _LOOK = 5.0
@@ -108,7 +110,7 @@ class _Counter:
         self._busy: Counter[tuple[Way, int]] = Counter()
         self._served: Counter[tuple[Way, int]] = Counter()
         self._turn = 0
-        self._paused = False
+        self._paused_until = 0.0
         self._open = True
         self._change = threading.Condition()
 
@@ -128,12 +130,12 @@ class _Counter:
         with self._change:
             if done is not None:
                 self._settle(done)
-            while self._open and (self._paused or not (lanes := self._eligible())):
-                self._change.wait()
+            while self._open and ((left := self._pause_left()) or not (lanes := self._eligible())):
+                self._change.wait(left or None)
             if not self._open:
                 return None
             task = self._pick(lanes)
-            if not self._paused and self._eligible():
+            if self._eligible():
                 self._change.notify()  # one wakes the next, as long as there is something for it
             low = len(self._waiting[task.lane]) == self._enough
         if low:
@@ -145,15 +147,18 @@ class _Counter:
         """Begin nothing meanwhile.
 
         Who asks the store for what is urgent needs Python's lock after each answer, and waits for it behind each
-        sender that is busy.
+        sender that is busy. A store that does not answer holds nobody up for long.
         """
-        self._paused = True
+        self._paused_until = time.monotonic() + _PAUSE
         try:
             yield
         finally:
             with self._change:
-                self._paused = False
+                self._paused_until = 0.0
                 self._change.notify()
+
+    def _pause_left(self) -> float:
+        return max(0.0, self._paused_until - time.monotonic()) if self._paused_until else 0.0
 
     def is_less_urgent(self, lane: tuple[Way, int]) -> bool:
         """Whether anything less urgent is being sent, or waits for a sender."""
