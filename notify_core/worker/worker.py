@@ -41,8 +41,8 @@ LIMIT = 30.0
 _FIRST, _LEAST, _DISTINCT, _REPEATED = 50, 25, 200, 1_000
 """Deliveries of one claim: at first, at least, and at most where texts are distinct, and where they repeat."""
 _QUICK, _SLOW = 0.008, 0.030
-"""Seconds of a claim after which more, or less, is claimed the next time. What is more urgent waits for a claim that is
-under way, and for the write lock that it has on SQLite."""
+"""Seconds of a claim after which more, or less, distinct texts are claimed the next time. What is more urgent waits for
+a claim that is under way, and for the write lock that it has on SQLite."""
 _DELIVERIES, _GATHER = 1_000, 0.1
 """What is recorded at once, also for the sake of the lock: so many deliveries, or what came within so many seconds."""
 _PAUSE = 0.02
@@ -206,7 +206,11 @@ class _Counter:
 
 
 class _Portion:
-    """How many deliveries of a lane are claimed at a time: as many as a short claim takes."""
+    """How many deliveries of a lane are claimed at a time.
+
+    Where texts are distinct, as many as a short claim takes. Where they repeat, many leave at a time, and are worth a
+    longer one.
+    """
 
     def __init__(self) -> None:
         self.size = _FIRST
@@ -215,11 +219,12 @@ class _Portion:
         """A claim took so many deliveries, in so many parcels, and lasted so long."""
         if taken < self.size:
             return
-        if seconds < _QUICK:
-            self.size *= 2
+        if taken >= 10 * parcels:
+            self.size = min(4 * self.size, _REPEATED)
+        elif seconds < _QUICK:
+            self.size = min(2 * self.size, _DISTINCT)
         elif seconds > _SLOW:
-            self.size //= 2
-        self.size = max(_LEAST, min(self.size, _REPEATED if taken >= 10 * parcels else _DISTINCT))
+            self.size = max(min(self.size, _DISTINCT) // 2, _LEAST)
 
 
 class _Recorder:

@@ -141,18 +141,23 @@ def test_less_urgent_is_what_is_claimed_or_sent_with_a_lower_priority(counter: _
 # --- how much is claimed at a time
 
 
-def test_a_portion_is_what_a_short_claim_takes() -> None:
-    """It grows while claims are quick, to more where texts repeat, and shrinks where they last."""
+def test_a_portion_of_distinct_texts_is_what_a_short_claim_takes() -> None:
+    """It grows while claims are quick, and shrinks where they last, within bounds."""
     portion = _Portion()
-    for _ in range(10):
-        portion.note(portion.size, portion.size, worker._QUICK / 2)
-    assert portion.size == worker._DISTINCT
-    for _ in range(10):
-        portion.note(portion.size, 1, worker._QUICK / 2)
-    assert portion.size == worker._REPEATED
-    for _ in range(10):
+    for seconds, size in ((worker._QUICK / 2, worker._DISTINCT), (worker._SLOW * 2, worker._LEAST)):
+        for _ in range(10):
+            portion.note(portion.size, portion.size, seconds)
+        assert portion.size == size
+
+
+def test_a_portion_of_equal_texts_is_large() -> None:
+    """However long such a claim lasts; distinct texts after it are fewer again."""
+    portion = _Portion()
+    for _ in range(5):
         portion.note(portion.size, 1, worker._SLOW * 2)
-    assert portion.size == worker._LEAST
+    assert portion.size == worker._REPEATED
+    portion.note(portion.size, portion.size, worker._SLOW * 2)
+    assert portion.size == worker._DISTINCT // 2
 
 
 def test_a_claim_that_found_less_says_nothing() -> None:
