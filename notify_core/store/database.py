@@ -27,6 +27,10 @@ from notify_core.store.trouble import UNOPENED, translated
 Synchronous = Literal["full", "normal"]
 BUSY = 30.0
 """Seconds for which a lock is waited for."""
+_PLANS = ("SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off")
+"""PostgreSQL keeps a statement's plan until its tables are analyzed, and one that was made for an empty queue reads
+all of a full one: it took 40 ms to see what is queued among 100,000. Every statement here finds its rows one by one by
+an index, as SQLite does (tests/store/test_plans.py)."""
 _PATIENCE = 0.008
 """Seconds for which SQLite itself waits for the write lock, before it is asked anew: it looks after 1, 2 and 5 ms, then
 ever more rarely, at last each 100 ms. With several processes who waits longest would then wait for seconds."""
@@ -260,7 +264,7 @@ def _open_postgresql(url: URL, _synchronous: Synchronous, busy: float) -> _Conne
         )
     except ModuleNotFoundError as error:
         raise MissingExtra("postgres", error.name or "psycopg") from error
-    event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}",), busy))
+    event.listen(writer, "connect", _executing((f"SET lock_timeout = {int(busy * 1000)}", *_PLANS), busy))
     return _Asking(writer, writer.execution_options(isolation_level="AUTOCOMMIT"))
 
 

@@ -64,6 +64,8 @@ from notify_core.store.schema import (
 )
 
 _Id = BigInteger()
+_ONE: ColumnElement[int] = literal_column("1")
+"""PostgreSQL must know such a limit as it plans: for any number it would sort all that is queued."""
 _d, _m, _s = deliveries.c, messages.c, submissions.c
 
 
@@ -120,7 +122,7 @@ def _earliest(queue: FromClause, *conditions: ColumnElement[bool]) -> ScalarSele
     column = queue.c
     order = (column.way, column.priority, column.due, column.id)
     queued = column.state == _named(State.QUEUED)
-    return select(column.id).where(queued, *conditions).order_by(*order).limit(1).scalar_subquery()
+    return select(column.id).where(queued, *conditions).order_by(*order).limit(_ONE).scalar_subquery()
 
 
 _lane = select(_earliest(deliveries).label("id")).cte("lane", recursive=True)
@@ -562,7 +564,7 @@ _parked = (
         # Not joined: SQLite would look through all that the recipient ever got.
         select(_d.id)
         .where(_d.submission_id == _s.id, _d.recipient == _r.recipient)
-        .limit(1)
+        .limit(_ONE)
         .scalar_subquery()
         .label("delivery"),
     )

@@ -1,17 +1,19 @@
-"""How SQLite means to run the statements: by an index, however much history there is."""
+"""How the databases mean to run the statements: by an index, however much history there is."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from notify_core import State
-from notify_core.store import statements
+from notify_core.store import Store, statements
 from notify_core.store.bulk import Bulk
+from tests.store.workshop import put
 
 ONLY_POSTGRESQL = {"NOW", "LOCK", "LOCK_ACCOUNT", "RING"}
 SMALL = ("notify_workers", "notify_opt_outs", "notify_ids", "notify_balances")
@@ -74,3 +76,22 @@ def test_no_whole_table(sqlite_url: str, name: str) -> None:
 def test_partial_index(sqlite_url: str, name: str, index: str) -> None:
     """What is asked for all the time is found by an index of just those rows."""
     assert any(f"INDEX {index}" in step for step in plan(sqlite_url, STATEMENTS[name]))
+
+
+def test_a_plan_made_for_an_empty_queue_serves_a_full_one(postgresql_url: str) -> None:
+    """PostgreSQL keeps it until it analyzes the tables: it reads no more rows than it needs then either."""
+    Store.create(postgresql_url)
+    with Store(postgresql_url) as store, store._database.reading() as connection:
+        for _ in range(20):  # after some, PostgreSQL keeps a plan
+            connection.execute(statements.LANES).all()
+        put(store, *range(2_000))
+        connection.execute(statements.LANES).all()
+        prepared = connection.exec_driver_sql("SELECT name, statement FROM pg_prepared_statements").all()
+        (name,) = [name for name, statement in prepared if "RECURSIVE" in statement]
+        plan = connection.exec_driver_sql(f'EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE "{name}"').scalar_one()
+    assert most_rows(plan[0]["Plan"]) <= 3
+
+
+def most_rows(step: dict[str, Any]) -> float:
+    """The most rows that a step of a plan, or one within it, came to."""
+    return max([float(step["Actual Rows"]), *map(most_rows, step.get("Plans", []))])
