@@ -175,7 +175,7 @@ def walk(
     return going.result()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Walk:
     """One message on its way. ``pending`` maps each recipient that no path took yet to the last reason why not."""
 
@@ -193,8 +193,10 @@ class _Walk:
     barred: set[str] = field(default_factory=set)  # accounts that are of no use for this message any more
     barred_numbers: set[tuple[str, str]] = field(default_factory=set)  # (account, recipient)
     segments: int = 0  # by the path that is tried: signatures differ
+    taken: int = 0  # segments by the path that took it first
     stopped: bool = False  # nobody can note any more where it goes, so it goes nowhere
     previous: tuple[Path, SendError] | None = None
+    _ends: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.pending = dict.fromkeys(self.message.to)
@@ -296,7 +298,10 @@ class _Walk:
         self.tell("failed_over", event=event)
 
     def _submit_all(self, path: Path, worded: Message, recipients: tuple[str, ...]) -> None:
-        waiting = [recipients[i : i + path.max_recipients] for i in range(0, len(recipients), path.max_recipients)]
+        most = path.max_recipients
+        waiting = [recipients]
+        if len(recipients) > most:
+            waiting = [recipients[start : start + most] for start in range(0, len(recipients), most)]
         try:
             while waiting and not self.late():
                 chunk = waiting.pop(0)
@@ -336,6 +341,7 @@ class _Walk:
             self.journal.spend(path, worded.to, said(worded))
             raise
         path.breaker.succeeded()
+        self.taken = self.taken or self.segments
         self._note(path, at, started, worded, accepted)
         self._accepted(path, worded, accepted)
         return None
@@ -446,9 +452,9 @@ class _Walk:
             raise _no_carrier(self.unfit)
         return Result(
             route=self.route.name,
-            deliveries=tuple(self.done.get(number) or self._unsent(number) for number in self.message.to),
+            deliveries=tuple([self.done.get(number) or self._unsent(number) for number in self.message.to]),
             attempts=tuple(self.attempts),
-            segments=next((each.segments for each in self.attempts if each.state is State.ACCEPTED), self.segments),
+            segments=self.taken or self.segments,
         )
 
     def _unsent(self, number: str) -> Delivery:
