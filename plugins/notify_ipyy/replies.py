@@ -6,6 +6,7 @@ whatever their type. How bytes become a document, safely, is the core's: ``notif
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -116,7 +117,28 @@ def _plain(value: object, room: int = DEEPEST) -> Value:
     return "" if value is None else str(value)
 
 
+_NAME = r"[A-Za-z_][\w.-]*+"
+# Neither markup nor references, and nothing that a parser would change or refuse. (XML 1.0 §2.2, §2.4, §2.11)
+_WORDS = "[^<>&\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]*+"
+_FIELD = re.compile(rf"<({_NAME})>({_WORDS})</\1>[ \t\n]*+", re.ASCII)
+_FLAT = re.compile(rf"<({_NAME})>[ \t\n]*+((?:<({_NAME})>{_WORDS}</\3>[ \t\n]*+)++)</\1>", re.ASCII)
+
+
+def _flat(document: str) -> tuple[str, Fields] | None:
+    """The root's name and the fields of a document that is nothing but fields, each once; None for any other.
+
+    It is what a submission is answered with, and is read so in a quarter of the time that a parser takes.
+    """
+    if (found := _FLAT.fullmatch(document)) is None:
+        return None
+    pairs = _FIELD.findall(found[2])
+    fields: Fields = {name.lower(): words for name, words in pairs}
+    return (found[1].lower(), fields) if len(fields) == len(pairs) else None
+
+
 def _xml(reply: ReplyText) -> tuple[str, Fields]:
+    if flat := _flat(without_prolog(reply.raw)):
+        return flat
     try:
         root = reply.xml()
     except UnreadableReply:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notify_core.errors import UnreadableReply
+from notify_core.replies import from_xml
 from notify_ipyy import replies
 
 XML = "<returnsms><returnstatus>Success</returnstatus><message>操作成功</message><taskID>0012</taskID></returnsms>"
@@ -40,6 +41,65 @@ def test_any_charset_of_the_gateway_is_read(text: str, charset: str) -> None:
 def test_other_spellings_of_a_reply_are_the_same_reply(text: str) -> None:
     """Declarations, comments, CDATA, blanks, namespaces and letter case make no difference."""
     assert replies.read(text.encode()).fields == FIELDS
+
+
+TAGS = [
+    "<a>",
+    "</a>",
+    "<B>",
+    "</B>",
+    "<b>",
+    "</b>",
+    "<_1.x->",
+    "</_1.x->",
+    "<1>",
+    "</1>",
+    "<é>",
+    "</é>",
+    "<a/>",
+    "<a b='c'>",
+]
+WORDS = [
+    "text",
+    "操作成功",
+    " ",
+    "\n",
+    "\r\n",
+    "\t",
+    "&lt;",
+    "&",
+    ">",
+    "]]>",
+    "<!-- -->",
+    "<![CDATA[x]]>",
+    "\x01",
+    "\x0b",
+    "😀",
+]
+PIECES = st.sampled_from([*TAGS, *WORDS])
+DOCUMENTS = st.lists(PIECES, max_size=8).map(lambda inner: "".join(["<r>", *inner, "</r>"]))
+FIELDS_ALONE = st.lists(
+    st.tuples(st.sampled_from(["a", "B", "b", "taskID", "x-1"]), st.text(max_size=5), st.sampled_from(["", " ", "\n"])),
+    max_size=5,
+).map(lambda parts: "<r>" + "".join(f"<{name}>{words}</{name}>{blank}" for name, words, blank in parts) + "</r>")
+
+
+@given(DOCUMENTS | FIELDS_ALONE)
+@example(XML)
+@example("<r><a>1</a><a>2</a></r>")
+@example("<r><a>1</b></r>")
+@example("<a><a>1</a></a>")
+def test_a_flat_document_is_what_a_parser_reads(document: str) -> None:
+    """Whatever is read without a parser is read as the parser would."""
+    found = replies._flat(document)
+    if found is not None:
+        root = from_xml(document)
+        assert found == (root.tag.lower(), replies._fields(root))
+
+
+def test_what_a_submission_is_answered_with_needs_no_parser() -> None:
+    """One root with fields in it, each once."""
+    assert replies._flat(XML.replace("><", ">\n<")) == ("returnsms", FIELDS)
 
 
 def test_numbers_are_read_as_they_are_written() -> None:
