@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 from notify_core.errors import StoreError
@@ -15,17 +16,31 @@ SECONDS = 60.0
 """How long the store waits for a sign of life before it calls what a process was sending in doubt."""
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _clock() -> float:
+    """Seconds, by a clock that nobody sets and that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(_CLOCK)
+
+
 class Lease:
     """A worker that the store knows, until this is closed or the process dies. Raises ``StoreError``."""
 
     def __init__(self, store: Store, name: str = "", *, seconds: float = SECONDS) -> None:
         self._store = store
+        self._until = _clock() + seconds
         self.worker = store.enroll(name, lease=seconds)
         self.lost = False
         self._unrecorded: list[Outcome] = []
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="notify-lease", daemon=True)
         self._thread.start()
+
+    @property
+    def holds(self) -> bool:
+        """Whether what was claimed by it is surely this worker's still, such as after the machine slept."""
+        return not self.lost and _clock() < self._until
 
     def close(self) -> None:
         """Take leave of the store. What it has not been told by then lapses."""
@@ -58,8 +73,10 @@ class Lease:
     def _beat(self) -> None:
         while not self.lost and not self._ending.wait(self.worker.lease / 4):
             self._settle()
+            began = _clock()
             try:
                 self._store.heartbeat(self.worker)
+                self._until = began + self.worker.lease
             except LeaseLost as error:
                 self.lost = True
                 log.error("%s", error, extra={"action": "lease_lost"})  # noqa: TRY400 - its text is all there is

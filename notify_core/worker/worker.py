@@ -59,10 +59,11 @@ _REPORTED_BY = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A parcel that waits for a sender, and until when (monotonic seconds) it may leave."""
+    """A parcel that waits for a sender, the lease by which it was claimed, and until when (monotonic) it may leave."""
 
     lane: tuple[Way, int]
     parcel: Parcel
+    lease: Lease
     until: float | None
 
 
@@ -422,7 +423,7 @@ class Worker:
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
         with self._counter.paused() if self._counter.is_less_urgent(key) else nullcontext():
             claim = self._store.claim(self._lease.worker, lane, most=portion.size, plan=plan, wait=wait)
-        self._counter.put(list(_tasks(key, claim, route, now)))
+        self._counter.put(list(_tasks(key, claim, route, self._lease, now)))
         self._log_ended((*claim.expired, *claim.suppressed))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
         portion.note(taken, len(claim.parcels), time.monotonic() - now)
@@ -461,9 +462,15 @@ class Worker:
         task = self._counter.take()
         while task is not None:
             began, worked = time.monotonic(), time.thread_time()
-            self._recorder.put(self._outbox.carry(task.parcel, task.lane[0], task.until))
+            self._recorder.put(self._carried(task))
             done = _Done(task, time.monotonic() - began, time.thread_time() - worked)
             task = self._counter.take(done)
+
+    def _carried(self, task: _Task) -> list[Outcome]:
+        """What became of it. What is in doubt for a lapsed lease is not begun: whoever slept might send it too late."""
+        if not task.lease.holds:
+            return [_unsent(task.parcel)]
+        return self._outbox.carry(task.parcel, task.lane[0], task.until)
 
     def _sweep(self) -> None:
         while not self._ended.wait(_LOOK):
@@ -519,13 +526,13 @@ class Worker:
             self._recorder.put(list(map(_unsent, parcels)))
 
 
-def _tasks(lane: tuple[Way, int], claim: Claim, route: Route, now: float) -> Iterator[_Task]:
+def _tasks(lane: tuple[Way, int], claim: Claim, route: Route, lease: Lease, now: float) -> Iterator[_Task]:
     """What a claim took, one submission each, so that senders share a long list and others come in between."""
     most = {path.name: path.max_recipients for path in route.paths}
     for parcel in claim.parcels:
         until = None if parcel.left is None else now + parcel.left
         for part in _split(parcel, most[parcel.path]):
-            yield _Task(lane, part, until)
+            yield _Task(lane, part, lease, until)
 
 
 def _split(parcel: Parcel, most: int) -> Iterator[Parcel]:

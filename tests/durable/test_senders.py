@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from notify_core.lease import Lease
 from notify_core.messages import Sms
 from notify_core.store import Parcel, Way
 from notify_core.worker import worker
@@ -21,7 +24,7 @@ def task(lane: Lane) -> _Task:
     """Something to send."""
     message = Sms(to="+8613800000001", text="hello")
     parcel = Parcel(token=1, message=message, path="clinic.json", deliveries={message.to[0]: 1}, attempts=0, left=None)
-    return _Task(lane, parcel, None)
+    return _Task(lane, parcel, cast("Lease", SimpleNamespace(holds=True)), None)
 
 
 @pytest.fixture
