@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from http.client import HTTPException, HTTPResponse
+from http.client import SWITCHING_PROTOCOLS, HTTPException, HTTPResponse
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,10 +69,16 @@ def plain(came: bytes) -> Reply | None:
     fields = head["fields"].decode("latin-1").split("\r\n")[:-1]
     headers = {name.lower(): value.lstrip(" \t") for name, _, value in (field.partition(":") for field in fields)}
     status, length = int(head["status"]), headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit()) or len(came) != head.end() + int(length) or status in _NO_BODY:
+    if (
+        not (length.isascii() and length.isdigit() and len(length) < 10)
+        or len(came) != head.end() + int(length)
+        or status in _NO_BODY
+    ):
         return None
     # What came twice may contradict itself.
-    if len(headers) != len(fields) or "transfer-encoding" in headers or "connection" in headers:
+    if len(headers) != len(fields) or "transfer-encoding" in headers:
+        return None
+    if headers.get("connection", "keep-alive") not in ("keep-alive", "Keep-Alive"):
         return None
     return Reply(status, came[head.end() :], headers)
 
@@ -128,6 +134,18 @@ class _WholeReply(HTTPResponse):
         if seconds := sock.gettimeout():
             ends = ends or time.monotonic() + seconds
             self.fp = BufferedReader(_Until(self.fp.detach(), sock, ends, came))
+
+    def begin(self) -> None:
+        """Read the head of the answer. http.client takes any interim one but 100 for it (RFC 9110 §15.2).
+
+        The connection would then be used again, and each request be answered by the answer to the one before.
+        """
+        super().begin()
+        while 100 <= self.status < 200:
+            if self.status == SWITCHING_PROTOCOLS:
+                raise HTTPException("the gateway switched protocols, which nobody asked for")
+            self.headers = self.msg = None  # type: ignore[assignment] # as before the first one
+            super().begin()
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
@@ -269,7 +287,7 @@ class _Keeps:
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection = super()._get_conn(timeout)  # type: ignore[misc]
         idle_since = getattr(connection, "idle_since", None)
-        if idle_since is not None and time.monotonic() - idle_since > self.keep_alive:
+        if idle_since is not None and (time.monotonic() - idle_since > self.keep_alive or _has_more(connection)):
             connection.close()
         return connection
 
@@ -291,6 +309,11 @@ class _Keeps:
             raise
         finally:
             self._put_conn(connection)
+
+
+def _has_more(connection: Any) -> bool:
+    """Whether something lies behind the last answer that TLS decrypted already, which no look at the socket shows."""
+    return bool(connection.sock is not None and getattr(connection.sock, "pending", int)())
 
 
 def _told(error: BaseException, pool: Any) -> BaseException:

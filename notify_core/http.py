@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import ssl
 import threading
 import time
@@ -311,6 +312,15 @@ class Session:
         return Timeout(total=left, connect=min(left, connect), read=min(left, read))
 
 
+_USUAL = re.compile(r"(?:[A-Za-z0-9/?&=.~_+:;,@!$'()*-]++|%[0-9A-F]{2})*+", re.ASCII)
+_UNUSUAL = frozenset({"host", "content-length", "transfer-encoding"})
+
+
+def _is_usual(target: str, headers: Mapping[str, str]) -> bool:
+    """Whether urllib3 would write the request as it is: no characters to be encoded, no field that is its own."""
+    return _USUAL.fullmatch(target) is not None and not any(name.lower() in _UNUSUAL for name in headers)
+
+
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
@@ -360,8 +370,11 @@ class Exchange:
             address = self._session.address(method, base)
             for header in headers.items():
                 check_header_validity(header)
+                "".join(header).encode("latin-1")
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise failure(error) from None  # it quotes the address or a header, which may hold a password
+        except UnicodeEncodeError:
+            raise failure(requests.exceptions.InvalidHeader()) from None  # likewise
         target = f"{address.target}?{requote_uri(query)}" if query else address.target
         left_before, self.left, _asking.here = self.left, True, True
         try:
@@ -386,8 +399,10 @@ class Exchange:
             self._keep(reply)
 
     def _reply(self, address: _Address, target: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        if self._ends is not None and time.monotonic() >= self._ends:
+            raise urllib3.exceptions.ConnectTimeoutError("the time was over before the request was written")
         timeout = self._session.timeout(self._ends)
-        connection = standing(address.pool)
+        connection = standing(address.pool) if _is_usual(target, headers) else None
         if connection is None:
             return self._by_library(address, target, body, headers, timeout)
         with address.pool.using(connection):

@@ -32,17 +32,13 @@ class LeaseLost(StoreError):
     """The worker did not extend its lease in time: what it had is in doubt. Send nothing more of it; enroll again."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Worker:
-    """A process (or a part of one) that sends, as ``enroll`` made it known. ``lease`` is in seconds.
-
-    ``until`` is when its lease is over at the earliest, by the store's clock.
-    """
+    """A process (or a part of one) that sends, as ``enroll`` made it known. ``lease`` is in seconds."""
 
     id: int
     name: str
     lease: float
-    until: float = 0.0
     uncertain: dict[int, State] = field(default_factory=dict, repr=False)
     """Tokens of claims whose commit was not confirmed, and what becomes of what they took, if anything."""
 
@@ -186,8 +182,6 @@ def tidy(connection: Connection, now: float, uncertain: Iterable[tuple[int, Stat
 
 def _check_alive(connection: Connection, now: float, worker: Worker) -> None:
     """Extend the lease where half of it is gone: sparingly, because threads that extend it wait for each other."""
-    if worker.until - now >= worker.lease / 2:
-        return
     until = connection.scalar(statements.LEASE, {"worker_id": worker.id})
     if until is None or until - now < worker.lease / 2:
         heartbeat(connection, now, worker)

@@ -27,7 +27,7 @@ from notify_core.store.trouble import UNOPENED, translated
 Synchronous = Literal["full", "normal"]
 BUSY = 30.0
 """Seconds for which a lock is waited for."""
-_PLANS = ("SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off")
+_PLANS = ("SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET jit = off")
 """PostgreSQL keeps a statement's plan until its tables are analyzed, and one that was made for an empty queue reads
 all of a full one: it took 40 ms to see what is queued among 100,000. Every statement here finds its rows one by one by
 an index, as SQLite does (tests/store/test_plans.py)."""

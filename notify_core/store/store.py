@@ -180,7 +180,6 @@ class Store:
         """Say that the worker lives: often, such as four times in a lease. Raises ``LeaseLost``."""
         with self._tidied(worker) as (connection, now):
             claims.heartbeat(connection, now, worker)
-        worker.until = now + worker.lease
 
     def retire(self, worker: Worker) -> None:
         """Say that the worker is gone. What it still has lapses: record it or hand it back before."""

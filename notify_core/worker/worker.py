@@ -47,6 +47,8 @@ _DELIVERIES, _GATHER = 1_000, 0.1
 """What is recorded at once, also for the sake of the lock: so many deliveries, or what came within so many seconds."""
 _PAUSE = 0.02
 """Seconds for which senders begin nothing at most, while the store is asked what is urgent."""
+_STALL = 0.1
+"""Seconds after which a request that is under way is thought to hang, and another sender takes its place."""
 _SEEN = 32
 """Messages after which it is considered anew how many senders are of use."""
 _LOOK = 5.0
@@ -103,27 +105,36 @@ class _Counter:
     """Where senders take what is claimed: the most urgent first, and no lane with all of them while another waits."""
 
     def __init__(self, threads: int, low: Callable[[], None]) -> None:
-        most = max(1, threads - max(1, threads // 4))
-        self._paces: dict[tuple[Way, int], _Pace] = defaultdict(lambda: _Pace(most))
-        self._enough = max(2 * threads, _FIRST)  # lasts until the next claim is made
+        self._most = max(1, threads - max(1, threads // 4))
+        self._least = 2 * threads
         self._low = low
-        self._waiting: dict[tuple[Way, int], deque[_Task]] = defaultdict(deque)
-        self._busy: Counter[tuple[Way, int]] = Counter()
+        self._paces: dict[tuple[Way, int], _Pace] = defaultdict(lambda: _Pace(self._most))
+        self._waiting: dict[tuple[Way, int], deque[_Task]] = {}  # no lane is empty
+        self._enough: dict[tuple[Way, int], int] = {}
+        self._begun: dict[tuple[Way, int], dict[int, float]] = {}  # when each task was taken, monotonic
         self._served: Counter[tuple[Way, int]] = Counter()
         self._turn = 0
-        self._paused_until = 0.0
+        self._watched = False
+        self._paused_until = self._rest_until = 0.0
         self._open = True
         self._change = threading.Condition()
 
     def wants(self, lane: tuple[Way, int]) -> bool:
         """Whether more of the lane should be claimed, before its senders run dry."""
         with self._change:
-            return len(self._waiting.get(lane, ())) <= self._enough
+            return len(self._waiting.get(lane, ())) <= self._enough.get(lane, self._least)
 
-    def put(self, tasks: Sequence[_Task]) -> None:
+    def is_dry(self, lane: tuple[Way, int]) -> bool:
+        """Whether nothing of the lane waits for a sender."""
+        with self._change:
+            return lane not in self._waiting
+
+    def put(self, tasks: Sequence[_Task], portion: int) -> None:
+        """Let these be sent. So many are claimed of their lane at a time: more is wanted before the last quarter."""
         with self._change:
             for task in tasks:
-                self._waiting[task.lane].append(task)
+                self._waiting.setdefault(task.lane, deque()).append(task)
+                self._enough[task.lane] = max(self._least, portion // 4)
             self._change.notify()
 
     def take(self, done: _Done | None = None) -> _Task | None:
@@ -132,30 +143,43 @@ class _Counter:
             if done is not None:
                 self._settle(done)
             while self._open and ((left := self._pause_left()) or not (lanes := self._eligible())):
-                self._change.wait(left or None)
+                self._wait(left)
             if not self._open:
                 return None
             task = self._pick(lanes)
-            if self._eligible():
+            if self._eligible() or (self._waiting and not self._watched):
                 self._change.notify()  # one wakes the next, as long as there is something for it
-            low = len(self._waiting[task.lane]) == self._enough
+            low = len(self._waiting.get(task.lane, ())) == self._enough[task.lane]
         if low:
             self._low()
         return task
+
+    def _wait(self, left: float) -> None:
+        """Wait for something to do. One of those that wait looks for what has stalled, while others lack a sender."""
+        watch = bool(self._waiting) and not self._watched
+        self._watched = self._watched or watch
+        self._change.wait(left or (_STALL / 2 if watch else None))
+        if watch:
+            self._watched = False
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Begin nothing meanwhile.
 
         Who asks the store for what is urgent needs Python's lock after each answer, and waits for it behind each
-        sender that is busy. A store that does not answer holds nobody up for long.
+        sender that is busy. A store that is slow holds nobody up for long, nor for more than a fifth of the time.
         """
-        self._paused_until = time.monotonic() + _PAUSE
+        began = time.monotonic()
+        if began < self._rest_until:
+            yield
+            return
+        self._paused_until = began + _PAUSE
         try:
             yield
         finally:
             with self._change:
-                self._paused_until = 0.0
+                now = time.monotonic()
+                self._paused_until, self._rest_until = 0.0, now + 4 * (now - began)
                 self._change.notify()
 
     def _pause_left(self) -> float:
@@ -164,15 +188,16 @@ class _Counter:
     def is_less_urgent(self, lane: tuple[Way, int]) -> bool:
         """Whether anything less urgent is being sent, or waits for a sender."""
         with self._change:
-            return any(other[1] < lane[1] for other in (*self._waiting, *self._busy))
+            return any(other[1] < lane[1] for other in (*self._waiting, *self._begun))
 
     def _settle(self, done: _Done) -> None:
         lane = done.task.lane
         self._paces[lane].note(done.seconds, done.cpu)
-        self._busy[lane] -= 1
-        if not self._busy[lane] and not self._waiting.get(lane):
-            del self._busy[lane]
-            self._served.pop(lane, None)
+        del self._begun[lane][id(done.task)]
+        if not self._begun[lane]:
+            del self._begun[lane]
+            if lane not in self._waiting:
+                self._served.pop(lane, None)
 
     def clear(self) -> list[_Task]:
         """Take away what nobody has begun."""
@@ -189,40 +214,46 @@ class _Counter:
         return self.clear()
 
     def _eligible(self) -> list[tuple[Way, int]]:
-        return [
-            lane for lane, waiting in self._waiting.items() if waiting and self._busy[lane] < self._paces[lane].senders
-        ]
+        late = time.monotonic() - _STALL
+        return [lane for lane in self._waiting if self._has_room(lane, late)]
+
+    def _has_room(self, lane: tuple[Way, int], late: float) -> bool:
+        """What is under way for long takes no sender of the pace: one request that hangs must not stop the others."""
+        begun = self._begun.get(lane)
+        if not begun:
+            return True
+        return len(begun) < self._most and sum(at > late for at in begun.values()) < self._paces[lane].senders
 
     def _pick(self, lanes: list[tuple[Way, int]]) -> _Task:
         """The most urgent; of equal ones that which waited longest for its turn."""
         lane = min(lanes, key=lambda each: (-each[1], self._served[each]))
         self._turn += 1
         self._served[lane] = self._turn
-        self._busy[lane] += 1
         waiting = self._waiting[lane]
         task = waiting.popleft()
-        if not waiting and len(self._waiting) > 1:
+        if not waiting:
             del self._waiting[lane]
+        self._begun.setdefault(lane, {})[id(task)] = time.monotonic()
         return task
 
 
 class _Portion:
     """How many deliveries of a lane are claimed at a time.
 
-    Where texts are distinct, as many as a short claim takes. Where they repeat, many leave at a time, and are worth a
-    longer one.
+    Where texts are distinct, as many as a short claim takes, and no more than the senders ask for: what a killed worker
+    has is in doubt. Where texts repeat, many leave at a time, and are worth a longer claim.
     """
 
     def __init__(self) -> None:
         self.size = _FIRST
 
-    def note(self, taken: int, parcels: int, seconds: float) -> None:
-        """A claim took so many deliveries, in so many parcels, and lasted so long."""
+    def note(self, taken: int, parcels: int, seconds: float, *, dry: bool) -> None:
+        """A claim took so many deliveries, in so many parcels, and lasted so long; ``dry``: senders waited for it."""
         if taken < self.size:
             return
         if taken >= 10 * parcels:
             self.size = min(4 * self.size, _REPEATED)
-        elif seconds < _QUICK:
+        elif dry and seconds < _QUICK:
             self.size = min(2 * self.size, _DISTINCT)
         elif seconds > _SLOW:
             self.size = max(min(self.size, _DISTINCT) // 2, _LEAST)
@@ -423,10 +454,10 @@ class Worker:
         now = time.monotonic()  # before the claim, whose clock stands still meanwhile: rather too early than too late
         with self._counter.paused() if self._counter.is_less_urgent(key) else nullcontext():
             claim = self._store.claim(self._lease.worker, lane, most=portion.size, plan=plan, wait=wait)
-        self._counter.put(list(_tasks(key, claim, route, self._lease, now)))
-        self._log_ended((*claim.expired, *claim.suppressed))
         taken = sum(len(parcel.deliveries) for parcel in claim.parcels)
-        portion.note(taken, len(claim.parcels), time.monotonic() - now)
+        portion.note(taken, len(claim.parcels), time.monotonic() - now, dry=self._counter.is_dry(key))
+        self._counter.put(list(_tasks(key, claim, route, self._lease, now)), portion.size)
+        self._log_ended((*claim.expired, *claim.suppressed))
         passed_over = claim.deferred + len(claim.expired) + len(claim.suppressed)
         return 0.0 if taken or passed_over else _LOOK
 
@@ -440,10 +471,9 @@ class Worker:
             return None
 
     def _wait(self, seconds: float) -> None:
-        if seconds:
-            self._known = []
         try:
-            self._bell.wait(seconds)
+            if self._bell.wait(seconds) or seconds:
+                self._known = []
         except StoreError as error:
             self._rest(error)
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from notify_core.connections import _Connection, plain
 from notify_core.exchange import Reply
 from notify_core.http import Session
-from tests.core.gateway import Gateway, head, raw, says
+from tests.core.gateway import CERTIFICATE, Gateway, head, raw, says
 from tests.core.transports.wire import WireSettings
 
 Ask = Callable[[Session], Reply]
@@ -53,8 +53,10 @@ def peer() -> Iterator[tuple[str, list[bytes]]]:
         lambda session: session.exchange().post("/send?a=b c&d=短", b"{}", "a/b", {"X-Two": "2", "X-One": "é"}),
         lambda session: session.exchange().get("/balance"),
         lambda session: session.exchange().get("/balance?of=me", {"Accept": "text/xml", "User-Agent": "mine"}),
+        lambda session: session.exchange().get("/balance?a=%e4&b=[1]#part"),
+        lambda session: session.exchange().post("/send", b"{}", "a/b", {"Host": "other", "content-length": "2"}),
     ],
-    ids=["text", "nothing", "query", "get", "get with query"],
+    ids=["text", "nothing", "query", "get", "get with query", "unusual query", "fields of the library"],
 )
 def test_a_request_is_the_same_on_a_connection_that_stands(peer: tuple[str, list[bytes]], ask: Ask) -> None:
     """What urllib3 writes as the first request of a connection is, byte by byte, what is written as the second."""
@@ -172,6 +174,7 @@ def test_a_plain_answer_is_read_at_once(came: bytes) -> None:
         head(200, {"Content-Length": "2"}) + b"o",
         head(200, {"Content-Length": "2"}) + b"ok!",
         head(200, {"Content-Length": "2", "Connection": "close"}) + b"ok",
+        head(200, {"Content-Length": "0" * 5000 + "2"}) + b"ok",
         head(200, {"Transfer-Encoding": "chunked", "Content-Length": "2"}) + b"ok",
         head(200, {"Content-Length": "2", "content_length": "2"}) + b"ok",
         head(200, {}) + b"ok",
@@ -179,11 +182,55 @@ def test_a_plain_answer_is_read_at_once(came: bytes) -> None:
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 2\r\n\r\nok",
     ],
-    ids=["cut", "less", "more", "closing", "chunks", "two lengths", "no length", "interim", "HTTP/1.0", "folded"],
+    ids=[
+        "cut",
+        "less",
+        "more",
+        "closing",
+        "long length",
+        "chunks",
+        "two lengths",
+        "no length",
+        "interim",
+        "HTTP/1.0",
+        "folded",
+    ],
 )
 def test_any_other_answer_is_the_librarys_to_read(came: bytes) -> None:
     """Where one reader could see another length than the next, or there is more to come, none is seen here."""
     assert plain(came) is None
+
+
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "one that stands"])
+def test_an_interim_answer_is_not_taken_for_the_answer(gateway: Gateway, before: int) -> None:
+    """Nor is the answer to one request ever read as that to the next."""
+
+    def late(connection: socket.socket) -> bool:
+        connection.sendall(INTERIM)
+        gateway.stopping.wait(0.1)
+        return says(b"late")(connection)
+
+    settings = WireSettings(provider="acme", base_url=gateway.url, password=SecretStr("sesame"))
+    session = Session(settings, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    some = raw(INTERIM * 2 + b"HTTP/1.1 100 -\r\n\r\n" + head(200, {"Content-Length": "4"}) + b"some")
+    gateway.script = [*[says(b"first")] * before, late, some, says(b"next")]
+    found = [session.exchange().get("/").body for _ in range(before + 3)]
+    assert found == [*[b"first"] * before, b"late", b"some", b"next"]
+    session.close()
+
+
+def test_what_tls_decrypted_behind_an_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second answer that came with the first, which no look at the socket shows, is not that to the next request."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+    first = head(200, {"Transfer-Encoding": "chunked"}) + b"1f40\r\n" + b"a" * 8000 + b"\r\n0\r\n\r\n"
+    with Gateway(secure=True, script=[raw(first + b" " * 500 + INTERIM * 50), says(b"second")]) as secure:
+        settings = WireSettings(provider="acme", base_url=secure.url, password=SecretStr("sesame"))
+        session = Session(settings, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        assert [session.exchange().get("/").body[:6] for _ in range(2)] == [b"aaaaaa", b"second"]
+        session.close()
 
 
 def test_an_answer_in_parts_is_read_whole_over_a_connection_that_stands(gateway: Gateway) -> None:

@@ -505,6 +505,31 @@ def test_a_header_that_http_cannot_carry_is_surely_not(open_session: OpenSession
     assert gateway.received == []
 
 
+@pytest.mark.parametrize("before", [0, 1], ids=["a new connection", "one that stands"])
+def test_what_is_over_is_surely_not_sent(open_session: OpenSession, gateway: Gateway, before: int) -> None:
+    """A request of an operation whose time has passed does not leave."""
+    gateway.script = [says()]
+    session = open_session(gateway)
+    for _ in range(before):
+        session.exchange().get("/")
+    exchange = session.exchange(0.0)
+    with pytest.raises(SendError) as caught:
+        exchange.post("/send", b"{}", "a/b")
+    assert (caught.value.sent, len(gateway.received)) == (Sent.NO, before)
+
+
+def test_a_header_outside_latin_1_is_surely_not(open_session: OpenSession, gateway: Gateway) -> None:
+    """HTTP cannot carry it, so nothing is sent, and it is not shown."""
+    exchange = open_session(gateway).exchange()
+    with pytest.raises(SendError) as caught:
+        exchange.get("/send", {"X-Token": "门"})
+    assert (caught.value.sent, exchange.left, str(caught.value)) == (
+        Sent.NO,
+        False,
+        "a header has a value that HTTP cannot carry",
+    )
+
+
 def test_a_failed_request_leaves_an_earlier_one_in_doubt(open_session: OpenSession, gateway: Gateway) -> None:
     """Where an operation takes two requests, the second one's refusal does not unsend the first."""
     exchange = open_session(gateway).exchange()
