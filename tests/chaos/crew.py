@@ -202,6 +202,7 @@ def _work(orders: Mapping[str, Any]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(levelname)s %(message)s")
     shared = clock.reading(Path(orders["clock"])) if orders["clock"] else None
     clock.shift_wall(shared or (lambda: orders["shift"]))
+    clock.feel_sleep(least=3.0, seconds=orders["lease"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; who started us decides
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     told: list[int] = []
