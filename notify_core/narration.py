@@ -154,7 +154,7 @@ _ANEW = "send a new message, if it is still wanted."
 _POSSIBLE = {
     State.QUEUED: "see that `notify worker` runs. `notify outbox cancel {id}` takes it back; "
     "`notify outbox retry {id}` makes it due now; quiet hours and limits still hold.",
-    State.SENDING: "wait. If its worker stopped, it becomes in doubt within minutes.",
+    State.SENDING: "wait. If its worker stopped, it becomes in doubt within minutes, once a worker runs again.",
     State.ACCEPTED: "wait for the report, or ask the provider of {account} about task {task}. Do not send it again.",
     State.DELIVERED: _NOTHING,
     State.UNDELIVERED: f"check the number; {_ANEW}",

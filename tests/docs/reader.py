@@ -131,7 +131,7 @@ class Reader:
         if program and not any(option in command for option in _ENDS):
             return self._start(command, program, shown)
         if command.startswith("curl "):
-            return _curl(command)
+            return _curl(command.replace("$SANDBOX_URL", self.environment["SANDBOX_URL"]))
         if exported := re.fullmatch(r"export (.*)", command):
             self.environment |= dict(each.split("=", 1) for each in shlex.split(exported[1]))
             return ""

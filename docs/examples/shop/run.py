@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -51,12 +52,14 @@ def main(arguments: list[str]) -> None:
 
 
 def free(port: int) -> int:
-    """The port, or a free one where it is taken."""
-    try:
-        with socket.create_server(("127.0.0.1", port)) as listener:
-            return int(listener.getsockname()[1])
-    except OSError:
-        return free(0)
+    """The port; where it is taken, or 0, another below those that the system gives to whoever asks for any."""
+    while True:
+        port = port or random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            port = 0
 
 
 def at(port: int) -> str:
