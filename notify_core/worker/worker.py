@@ -40,7 +40,7 @@ LIMIT = 30.0
 
 _FIRST, _LEAST, _DISTINCT, _REPEATED = 50, 25, 200, 1_000
 """Deliveries of one claim: at first, at least, and at most where texts are distinct, and where they repeat."""
-_QUICK, _SLOW = 0.008, 0.030
+_QUICK, _SLOW = 0.015, 0.030
 """Seconds of a claim after which more, or less, distinct texts are claimed the next time. What is more urgent waits for
 a claim that is under way, and for the write lock that it has on SQLite."""
 _DELIVERIES, _GATHER = 1_000, 0.1
@@ -130,11 +130,11 @@ class _Counter:
             return lane not in self._waiting
 
     def put(self, tasks: Sequence[_Task], portion: int) -> None:
-        """Let these be sent. So many are claimed of their lane at a time: more is wanted before the last quarter."""
+        """Let these be sent. So many are claimed of their lane at a time: more is wanted when half of it is left."""
         with self._change:
             for task in tasks:
                 self._waiting.setdefault(task.lane, deque()).append(task)
-                self._enough[task.lane] = max(self._least, portion // 4)
+                self._enough[task.lane] = max(self._least, portion // 2)
             self._change.notify()
 
     def take(self, done: _Done | None = None) -> _Task | None:

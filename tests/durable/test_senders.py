@@ -208,12 +208,12 @@ def test_no_more_is_claimed_than_senders_ask_for() -> None:
     assert portion.size == worker._FIRST
 
 
-def test_more_is_wanted_before_the_last_quarter_of_a_claim_ends() -> None:
-    """And before each sender has two more, whatever is claimed at a time."""
+def test_more_is_wanted_when_half_of_a_claim_is_left() -> None:
+    """Senders then have something to do until it comes."""
     counter = _Counter(2, lambda: None)
-    counter.put([task(NOTICES)] * 30, 100)
+    counter.put([task(NOTICES)] * 30, 20)
     assert not counter.wants(NOTICES)
-    for _ in range(5):
+    for _ in range(10):
         going = counter.take()
         assert going is not None
         counter.take(_Done(going, 0.001, 0.001))
