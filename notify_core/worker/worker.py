@@ -38,8 +38,8 @@ THREADS = 16
 LIMIT = 30.0
 """Seconds that a worker which is told to stop waits for the requests that are under way."""
 
-_FIRST, _LEAST, _DISTINCT, _REPEATED = 50, 25, 200, 1_000
-"""Deliveries of one claim: at first, at least, and at most where texts are distinct, and where they repeat."""
+_LEAST, _DISTINCT, _REPEATED = 50, 200, 1_000
+"""Deliveries of one claim: at first and at least, and at most where texts are distinct, and where they repeat."""
 _QUICK, _SLOW = 0.015, 0.030
 """Seconds of a claim after which more, or less, distinct texts are claimed the next time. What is more urgent waits for
 a claim that is under way, and for the write lock that it has on SQLite."""
@@ -134,7 +134,7 @@ class _Counter:
         with self._change:
             for task in tasks:
                 self._waiting.setdefault(task.lane, deque()).append(task)
-                self._enough[task.lane] = max(self._least, portion // 2)
+                self._enough[task.lane] = max(self._least, _LEAST, portion // 2)
             self._change.notify()
 
     def take(self, done: _Done | None = None) -> _Task | None:
@@ -245,7 +245,7 @@ class _Portion:
     """
 
     def __init__(self) -> None:
-        self.size = _FIRST
+        self.size = _LEAST
 
     def note(self, taken: int, parcels: int, seconds: float, *, dry: bool) -> None:
         """A claim took so many deliveries, in so many parcels, and lasted so long; ``dry``: senders waited for it."""

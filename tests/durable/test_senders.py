@@ -198,20 +198,20 @@ def test_a_claim_that_found_less_says_nothing() -> None:
     """What empties the queue is quick because it is little."""
     portion = _Portion()
     portion.note(portion.size - 1, portion.size - 1, 0.0, dry=True)
-    assert portion.size == worker._FIRST
+    assert portion.size == worker._LEAST
 
 
 def test_no_more_is_claimed_than_senders_ask_for() -> None:
     """A slow gateway is served by small claims: what a killed worker has is in doubt."""
     portion = _Portion()
     portion.note(portion.size, portion.size, worker._QUICK / 2, dry=False)
-    assert portion.size == worker._FIRST
+    assert portion.size == worker._LEAST
 
 
 def test_more_is_wanted_when_half_of_a_claim_is_left() -> None:
     """Senders then have something to do until it comes."""
     counter = _Counter(2, lambda: None)
-    counter.put([task(NOTICES)] * 30, 20)
+    counter.put([task(NOTICES)] * 120, 200)
     assert not counter.wants(NOTICES)
     for _ in range(10):
         going = counter.take()
