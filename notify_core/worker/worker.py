@@ -240,8 +240,8 @@ class _Counter:
 class _Portion:
     """How many deliveries of a lane are claimed at a time.
 
-    Where texts are distinct, as many as a short claim takes, and no more than the senders ask for: what a killed worker
-    has is in doubt. Where texts repeat, many leave at a time, and are worth a longer claim.
+    Where texts are distinct, as many as a short claim takes, and above 100 no more than the senders ask for: what a
+    killed worker has is in doubt. Where texts repeat, many leave at a time, and are worth a longer claim.
     """
 
     def __init__(self) -> None:
@@ -253,7 +253,7 @@ class _Portion:
             return
         if taken >= 10 * parcels:
             self.size = min(4 * self.size, _REPEATED)
-        elif dry and seconds < _QUICK:
+        elif seconds < _QUICK and (dry or self.size == _LEAST):
             self.size = min(2 * self.size, _DISTINCT)
         elif seconds > _SLOW:
             self.size = max(min(self.size, _DISTINCT) // 2, _LEAST)
