@@ -16,7 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -30,9 +30,6 @@ from notify_core.connections import CONNECTING, Adapter, plain, standing
 from notify_core.errors import Retry, Scope, SendError, Sent, UnreadableReply
 from notify_core.exchange import Reply
 from notify_core.settings import AccountSettings, is_loopback
-
-if TYPE_CHECKING:
-    pass
 
 MOST_BYTES = 8 * 1024 * 1024
 """The longest reply that is read: 4,000 reports in one (gateway.md, part 1 §5) are about one megabyte."""
@@ -217,6 +214,15 @@ class _Address:
         return head.encode("latin-1") + (body or b"")
 
 
+_USUAL = re.compile(r"(?:[A-Za-z0-9/?&=.~_+:;,@!$'()*-]++|%[0-9A-F]{2})*+", re.ASCII)
+_UNUSUAL = frozenset({"host", "content-length", "transfer-encoding"})
+
+
+def _is_usual(target: str, headers: Mapping[str, str]) -> bool:
+    """Whether urllib3 would write the request as it is: no characters to be encoded, no field that is its own."""
+    return _USUAL.fullmatch(target) is not None and not any(name.lower() in _UNUSUAL for name in headers)
+
+
 def _host(url: str) -> str:
     """What the field Host says: without a port that is the scheme's own."""
     parts = parse_url(url)
@@ -310,15 +316,6 @@ class Session:
         left = max(ends - time.monotonic(), 0.001)
         connect, read = self._settings.connect_timeout, self._settings.read_timeout
         return Timeout(total=left, connect=min(left, connect), read=min(left, read))
-
-
-_USUAL = re.compile(r"(?:[A-Za-z0-9/?&=.~_+:;,@!$'()*-]++|%[0-9A-F]{2})*+", re.ASCII)
-_UNUSUAL = frozenset({"host", "content-length", "transfer-encoding"})
-
-
-def _is_usual(target: str, headers: Mapping[str, str]) -> bool:
-    """Whether urllib3 would write the request as it is: no characters to be encoded, no field that is its own."""
-    return _USUAL.fullmatch(target) is not None and not any(name.lower() in _UNUSUAL for name in headers)
 
 
 _sessions: weakref.WeakSet[Session] = weakref.WeakSet()

@@ -131,10 +131,11 @@ class _Counter:
 
     def put(self, tasks: Sequence[_Task], portion: int) -> None:
         """Let these be sent. So many are claimed of their lane at a time: more is wanted when half of it is left."""
+        enough = max(self._least, _LEAST, portion // 2)
         with self._change:
             for task in tasks:
                 self._waiting.setdefault(task.lane, deque()).append(task)
-                self._enough[task.lane] = max(self._least, _LEAST, portion // 2)
+                self._enough[task.lane] = enough
             self._change.notify()
 
     def take(self, done: _Done | None = None) -> _Task | None:
